@@ -1,0 +1,424 @@
+"""What the stages write: one type per JSON artifact. Its JSON Schema in ``docs/schemas/`` is exported from here.
+
+Keys that older tools of this kind read and write come first and stay as they were; files that hold nothing but those
+keys can be read too, so everything beside them has a default.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, get_args
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from observability.model import Direction, Instant, SourceInfo, Window
+
+SCHEMA_VERSION = 1
+
+Verdict = Literal["pass", "fail", "inconclusive", "no data"]
+Severity = Literal["low", "medium", "high", "critical"]
+Status = Literal["EXCELLENT", "STABLE", "NEEDS ATTENTION", "CRITICAL"]
+SEVERITIES: tuple[Severity, ...] = get_args(Severity)
+
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class Part(BaseModel):
+    """A piece of an artifact. Keys that it does not know are passed over: files of later versions stay readable."""
+
+    model_config = ConfigDict(frozen=True, allow_inf_nan=False)
+
+
+class Artifact(Part):
+    """A whole file."""
+
+    schema_version: Literal[1] = SCHEMA_VERSION
+
+
+class KpiSummary(Part):
+    """One KPI over one day. ``value`` is None where there was no data; ``note`` then says why."""
+
+    value: float | None
+    unit: str
+    direction: Direction
+    category: str
+    kind: str
+    coverage: Share
+    n: int = 0
+    numerator: float | None = None
+    denominator: float | None = None
+    buckets: dict[str, float] | None = None
+    mean: float | None = None
+    p50: float | None = None
+    p95: float | None = None
+    p99: float | None = None
+    min: float | None = None
+    max: float | None = None
+    hourly: tuple[float | None, ...] = ()
+    drift_percent: float | None = None
+    note: str | None = None
+
+
+class SloDay(Part):
+    """The events that count against one objective during one day. ``bad`` and ``total`` are None without data."""
+
+    slo_name: str
+    kpi: str
+    target: float
+    budget: float
+    unit: str
+    bad: float | None
+    total: float | None
+    value: float | None
+    compliant: bool | None
+    coverage: Share
+    note: str | None = None
+
+
+class CostDay(Part):
+    """Cost of one day in ``currency``, by resource. A resource that has no price is left out."""
+
+    currency: str
+    hours: float
+    compute: float | None = None
+    storage: float | None = None
+    network: float | None = None
+    other: float | None = None
+    total: float | None = None
+    note: str | None = None
+
+
+class RollbackRecommendation(Part):
+    should_rollback: bool | None = Field(description="None: not enough data to say")
+    reason: str
+    priority: str = "P3"
+    investigation_items: tuple[str, ...] = ()
+
+
+FLAT_KEYS = (
+    "overall_availability",
+    "overall_error_rate",
+    "avg_p99_latency_ms",
+    "avg_cpu_percent",
+    "peak_cpu_percent",
+    "avg_memory_percent",
+    "peak_memory_percent",
+    "avg_redis_hit_rate",
+    "avg_db_p95_latency_ms",
+    "critical_incident_count",
+    "estimated_cost_per_hour",
+    "cluster_cpu_utilization",
+    "cluster_memory_utilization",
+)
+
+
+class DaySummary(Artifact):
+    """``ga_kpi_summary.json`` (day 0) and ``day_NN_summary.json``."""
+
+    timestamp: Instant
+    day_number: int = 0
+    service: str = "default"
+    release: str | None = None
+    overall_availability: float | None = None
+    overall_error_rate: float | None = None
+    avg_p99_latency_ms: float | None = None
+    avg_cpu_percent: float | None = None
+    peak_cpu_percent: float | None = None
+    avg_memory_percent: float | None = None
+    peak_memory_percent: float | None = None
+    avg_redis_hit_rate: float | None = None
+    avg_db_p95_latency_ms: float | None = None
+    critical_incident_count: float | None = None
+    estimated_cost_per_hour: float | None = None
+    cluster_cpu_utilization: float | None = None
+    cluster_memory_utilization: float | None = None
+    kpis: dict[str, KpiSummary] = {}
+    slos: tuple[SloDay, ...] = ()
+    cost: CostDay | None = None
+    window: Window | None = None
+    partial: bool = False
+    coverage: Share | None = None
+    warnings: tuple[str, ...] = ()
+    rollback_recommendation: RollbackRecommendation | None = None
+    source: SourceInfo | None = None
+    queries: dict[str, str] = {}
+
+    def value(self, kpi: str) -> float | None:
+        """The KPI's value for the day: from ``kpis``, or from the flat key in files that hold nothing else."""
+        if kpi in self.kpis:
+            return self.kpis[kpi].value
+        flat: float | None = getattr(self, kpi) if kpi in FLAT_KEYS else None
+        return flat
+
+
+class PreReleaseSummary(Artifact):
+    """``ga_kpis/pre_release_summary.json``: the seven days before GA, those that the source still has."""
+
+    service: str = "default"
+    days: tuple[DaySummary, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+class Anomaly(Part):
+    """One episode: crossings of a KPI's threshold that belong together. ``timestamp`` is that of its highest score."""
+
+    timestamp: Instant
+    metric_name: str
+    value: float | None
+    baseline: float | None
+    z_score: float | None
+    severity: Severity
+    category: str
+    id: str | None = None
+    service: str = "default"
+    start: Instant | None = None
+    end: Instant | None = None
+    peak: float | None = None
+    channel: str = "unknown"
+    direction: Literal["up", "down"] | None = None
+    score: float | None = None
+    band: tuple[float, float] | None = None
+    unit: str = ""
+    coverage: Share | None = None
+    in_maintenance: bool | None = None
+
+
+class AnomalyEvents(Artifact):
+    """``anomaly_events.json``. A bare list of events is read too."""
+
+    service: str = "default"
+    window: Window | None = None
+    detector: dict[str, Any] = {}
+    scored: dict[str, int] = Field(default={}, description="KPI → how many samples were scored in the window")
+    anomalies: tuple[Anomaly, ...] = ()
+    incidents: tuple[dict[str, Any], ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _bare_list(cls, data: Any) -> Any:
+        return {"anomalies": data} if isinstance(data, list) else data
+
+
+class HealthPart(Part):
+    name: str
+    weight: float
+    score: float | None
+    kpi: str | None
+    why: str
+
+
+class HealthReport(Artifact):
+    """``day_NN_HEALTH.json``. ``health_score`` is None where nothing could be scored."""
+
+    timestamp: Instant
+    day_number: int
+    service: str = "default"
+    health_score: float | None
+    status: Literal["healthy", "degraded", "unhealthy", "critical", "not assessable"]
+    coverage: Share
+    parts: tuple[HealthPart, ...] = ()
+    veto: str | None = None
+    anomalies: int | None = None
+    mitigation_actions: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+
+class Regression(Part):
+    """One KPI against one baseline. ``real`` is None where no test was made; ``why`` says so in a sentence."""
+
+    metric_name: str
+    severity: Severity
+    category: str
+    impact: str
+    baseline_value: float | None
+    current_value: float | None
+    drift_percent: float | None
+    threshold_exceeded: bool
+    service: str = "default"
+    baseline: str = "ga_day"
+    unit: str = ""
+    direction: Direction | None = None
+    real: bool | None = None
+    change: float | None = Field(default=None, description="relative change, 0.1 = 10 % more")
+    interval: tuple[float, float] | None = None
+    p_adjusted: float | None = None
+    n: int | None = None
+    n_effective: float | None = None
+    onset: Instant | None = None
+    coverage: Share | None = None
+    verdict: Verdict = "inconclusive"
+    why: str = ""
+
+
+class RegressionSummary(Artifact):
+    """``regression_summary.json``: each row stands in the list that its size puts it in."""
+
+    service: str = "default"
+    window: Window | None = None
+    regressions: tuple[Regression, ...] = ()
+    unexpected_drifts: tuple[Regression, ...] = ()
+    within_range: tuple[Regression, ...] = ()
+    rollback_recommendation: RollbackRecommendation | None = None
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def rows(self) -> tuple[Regression, ...]:
+        return self.regressions + self.unexpected_drifts + self.within_range
+
+
+class ComplianceDay(Part):
+    day: int
+    value: float | None
+    compliant: bool | None
+    budget_consumed: float | None = Field(description="of the window's budget, in per cent; the days add up")
+
+
+class SloBurnDown(Part):
+    """One objective over the window. ``budget_consumed_percent`` is not capped: 500 is five budgets."""
+
+    slo_name: str
+    target: float
+    budget: float
+    budget_consumed_percent: float | None
+    days_to_exhaustion: float | None = Field(description="of the 30-day budget; None: not at this rate, or no data")
+    compliance_by_day: tuple[ComplianceDay, ...] = ()
+    kpi: str | None = None
+    unit: str = "%"
+    value: float | None = None
+    bad: float | None = None
+    total: float | None = None
+    burn_rate: float | None = None
+    budget_consumed_30d_percent: float | None = None
+    coverage: Share = 0.0
+    verdict: Verdict = "no data"
+    why: str = ""
+
+
+class SloReport(Artifact):
+    """``slo_burn_down.json``."""
+
+    service: str = "default"
+    window: Window | None = None
+    slo_burn_downs: tuple[SloBurnDown, ...] = ()
+
+
+class Success(Part):
+    category: str
+    description: str
+    metric_name: str
+    target_value: str
+    actual_value: str
+    achievement_percent: float | None
+
+
+class Degradation(Part):
+    day_occurred: int
+    category: str
+    description: str
+    severity: Severity
+    impact: str
+    resolution_status: Literal["resolved", "ongoing", "unknown"]
+    resolution_details: str
+    metric_name: str | None = None
+
+
+class UnexpectedDrift(Part):
+    metric_name: str
+    baseline_value: float | None
+    final_value: float | None
+    drift_percent: float | None
+    trend: Literal["increasing", "decreasing", "stable", "volatile", "unknown"]
+    potential_causes: tuple[str, ...]
+    investigation_needed: bool
+    baseline: str = "ga_day"
+    unit: str = ""
+
+
+class CostAnalysis(Part):
+    ga_day_cost: float | None
+    seven_day_total_cost: float | None
+    daily_average_cost: float | None
+    cost_trend: Literal["increasing", "stable", "decreasing", "unknown"]
+    cost_breakdown: dict[str, float | None]
+    cost_optimization_recommendations: tuple[str, ...] = ()
+    currency: str | None = None
+    days_counted: int = 0
+    note: str | None = None
+
+
+class ActionItem(Part):
+    priority: Literal["P0", "P1", "P2", "P3"]
+    description: str
+    status: Literal["open", "done"] = "open"
+    owner: str = "OWNER NEEDED"
+    done_when: str | None = None
+
+
+class KeyMetric(Part):
+    """One row of "key metrics at a glance"."""
+
+    metric_name: str
+    unit: str
+    before: float | None
+    ga_day: float | None
+    week: float | None
+    last_day: float | None
+    coverage: Share | None
+
+
+class Retrospective(Artifact):
+    """``GA_7DAY_RETROSPECTIVE.json``."""
+
+    generation_timestamp: Instant
+    ga_day_timestamp: Instant
+    seven_day_end_timestamp: Instant
+    successes: tuple[Success, ...] = ()
+    degradations: tuple[Degradation, ...] = ()
+    unexpected_drifts: tuple[UnexpectedDrift, ...] = ()
+    cost_analysis: CostAnalysis
+    slo_burn_downs: tuple[SloBurnDown, ...] = ()
+    recommendations_v1_0_2: tuple[str, ...] = ()
+    process_improvements: tuple[str, ...] = ()
+    action_items: tuple[ActionItem, ...] = ()
+    service: str = "default"
+    release: str | None = None
+    overall_status: Status
+    advice: str
+    why: str
+    key_metrics: tuple[KeyMetric, ...] = ()
+    regressions: tuple[Regression, ...] = ()
+    anomalies: tuple[Anomaly, ...] = ()
+    health_by_day: dict[str, float | None] = {}
+    coverage: Share | None = None
+    days_present: tuple[int, ...] = ()
+    not_assessed: tuple[str, ...] = ()
+    source: SourceInfo | None = None
+
+
+class ServiceEntry(Part):
+    service: str
+    overall_status: Status
+    advice: str
+    why: str
+    coverage: Share | None
+    report: str
+
+
+class ReleaseIndex(Artifact):
+    """``index.json`` of a release with several services: one line per service, the worst first."""
+
+    release: str
+    ga_day_timestamp: Instant
+    services: tuple[ServiceEntry, ...]
+
+
+ARTIFACTS: dict[str, type[Artifact]] = {
+    "day_summary": DaySummary,
+    "pre_release_summary": PreReleaseSummary,
+    "anomaly_events": AnomalyEvents,
+    "health": HealthReport,
+    "regression_summary": RegressionSummary,
+    "slo_burn_down": SloReport,
+    "retrospective": Retrospective,
+    "index": ReleaseIndex,
+}

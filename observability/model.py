@@ -1,0 +1,247 @@
+"""The types that flow between the rooms: instants, windows, KPI definitions and samples. No I/O, no clock."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
+
+from observability.errors import ConfigError
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    Array = np.ndarray[tuple[int], np.dtype[np.float64]]
+
+FIRST_DAY, LAST_DAY, DAYS_BEFORE = 1, 7, 7
+
+
+def parse_instant(text: object) -> datetime:
+    """An ISO 8601 instant with a time zone, as an aware UTC datetime. A naive one is refused: nobody knows which it is."""
+    if isinstance(text, datetime):
+        instant = text
+    else:
+        try:
+            instant = datetime.fromisoformat(str(text))
+        except ValueError:
+            raise ConfigError(
+                f"'{text}' is not an ISO 8601 time; write it like 2025-11-18T00:00:00Z."
+            ) from None
+    if instant.tzinfo is None:
+        raise ConfigError(f"'{text}' has no time zone; add Z for UTC, or an offset such as +01:00.")
+    return instant.astimezone(UTC)
+
+
+def format_instant(instant: datetime) -> str:
+    """ISO 8601 in UTC with a Z, to the second, or to the millisecond where there is a fraction."""
+    timespec = "milliseconds" if instant.microsecond else "seconds"
+    return instant.astimezone(UTC).isoformat(timespec=timespec).replace("+00:00", "Z")
+
+
+def _instant_field(value: object) -> datetime:
+    try:
+        return parse_instant(value)
+    except ConfigError as error:
+        raise ValueError(str(error)) from None
+
+
+Instant = Annotated[
+    datetime, BeforeValidator(_instant_field), PlainSerializer(format_instant, return_type=str, when_used="json")
+]
+
+
+class Frozen(BaseModel):
+    """A value: immutable, and with no field that its definition does not name."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Window(Frozen):
+    """A half-open stretch of time, ``[start, end)``: adjacent windows share no sample."""
+
+    start: Instant
+    end: Instant
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.end <= self.start:
+            raise ValueError(f"the window ends at {format_instant(self.end)}, not after its start")
+        return self
+
+    @property
+    def seconds(self) -> float:
+        return (self.end - self.start).total_seconds()
+
+    def steps(self, step_s: int) -> int:
+        """How many whole steps of ``step_s`` seconds the window holds."""
+        return int(self.seconds // step_s)
+
+
+@dataclass(frozen=True)
+class Calendar:
+    """The days of a release. GA day is day 0; day N is ``[GA + N d, GA + (N + 1) d)``; days −7 to −1 are before GA.
+
+    A rehearsal shortens ``day``; everything named an hour is then ``day / 24``.
+    """
+
+    ga: datetime
+    day: timedelta = timedelta(days=1)
+
+    def window(self, number: int) -> Window:
+        return Window(start=self.ga + number * self.day, end=self.ga + (number + 1) * self.day)
+
+    def number(self, instant: datetime) -> int:
+        """The day that ``instant`` lies in."""
+        return (instant - self.ga) // self.day
+
+
+class Direction(StrEnum):
+    """Which way is worse."""
+
+    HIGHER_IS_BETTER = "higher is better"
+    LOWER_IS_BETTER = "lower is better"
+    TWO_SIDED = "two-sided"
+
+
+class Query(Frozen):
+    """One PromQL query and what it returns.
+
+    ``counter``: raw counters, one series per target; increments are taken here, not by the server. ``buckets``: the
+    same for a classic histogram's ``_bucket`` series. ``gauge``: one value per service and step. ``alerts``: the
+    ``ALERTS`` series.
+
+    In ``promql``, ``$match`` stands for the matchers that select the services, ``$by`` for the label that tells them
+    apart and ``$step`` for the step. A query without ``$match`` concerns all services alike.
+    """
+
+    name: str
+    type: Literal["counter", "buckets", "gauge", "alerts"]
+    promql: str
+    exporter: str = "named in the release file"
+
+
+class Kind(StrEnum):
+    """How a KPI comes from its queries; ``judgement.summary`` holds the formulas."""
+
+    GAUGE = "gauge"
+    RATE = "rate"
+    RATIO = "ratio"
+    UTILISATION = "utilisation"
+    QUANTILE = "quantile"
+    INCIDENTS = "incidents"
+    COST = "cost"
+
+
+_OPERANDS: dict[Kind, dict[str, str]] = {
+    Kind.GAUGE: {"query": "gauge"},
+    Kind.RATE: {"query": "counter"},
+    Kind.RATIO: {"numerator": "counter", "denominator": "counter"},
+    Kind.UTILISATION: {"numerator": "gauge", "denominator": "gauge"},
+    Kind.QUANTILE: {"query": "buckets"},
+    Kind.INCIDENTS: {"query": "alerts", "denominator": "gauge"},
+    Kind.COST: {},
+}
+
+
+class Kpi(Frozen):
+    """One KPI: where it comes from, its unit, and which way is worse. ``scale`` turns the query's unit into ``unit``."""
+
+    name: str
+    about: str
+    unit: str
+    direction: Direction
+    category: str
+    kind: Kind
+    query: str | None = None
+    numerator: str | None = None
+    denominator: str | None = None
+    quantile: float | None = Field(default=None, gt=0, lt=1)
+    complement: bool = False
+    scale: float = Field(default=1.0, gt=0)
+    fold: Literal["pooled", "mean", "max"] = "pooled"
+    detect: bool = True
+
+    @property
+    def operands(self) -> dict[str, str]:
+        """Query name → the type that it must have."""
+        return {getattr(self, role): kind for role, kind in _OPERANDS[self.kind].items()}
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        wanted = set(_OPERANDS[self.kind]) | ({"quantile"} if self.kind is Kind.QUANTILE else set())
+        for role in ("query", "numerator", "denominator", "quantile"):
+            if (getattr(self, role) is not None) != (role in wanted):
+                raise ValueError(f"kind '{self.kind}' {'needs' if role in wanted else 'takes no'} '{role}'")
+        return self
+
+
+class Objective(Frozen):
+    """A service level objective on a ratio or latency KPI, as a share of events in per cent.
+
+    With ``threshold`` (in the KPI's unit) on a latency KPI, an event is good when it took no longer than that. On a
+    KPI for which lower is better and no threshold is given, ``objective`` is the largest share of bad events.
+    """
+
+    name: str
+    kpi: str
+    objective: float = Field(gt=0, lt=100)
+    threshold: float | None = Field(default=None, gt=0)
+
+
+class PriceList(Frozen):
+    """What a unit of each resource costs. A resource without a price is not part of the cost."""
+
+    currency: str = Field(pattern="^[A-Z]{3}$")
+    cpu_core_hour: float | None = Field(default=None, ge=0)
+    memory_gib_hour: float | None = Field(default=None, ge=0)
+    storage_gib_month: float | None = Field(default=None, ge=0)
+    network_gib: float | None = Field(default=None, ge=0)
+    fixed_per_hour: float | None = Field(default=None, ge=0)
+
+
+class SourceInfo(Frozen):
+    """Where samples came from. A recording carries that of the server it was recorded from."""
+
+    prometheus: str
+    step_s: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What to ask a source for: the rendered queries, for all services at once, at one step (in seconds)."""
+
+    services: tuple[str, ...]
+    service_label: str | None
+    step_s: int
+    queries: tuple[Query, ...]
+
+
+@dataclass(frozen=True)
+class Samples:
+    """What one service's queries returned over a window, step by step. The window is a whole number of steps.
+
+    ``columns`` maps a column to a float64 array of shape (steps,), NaN where there was no sample. Step k covers
+    ``[start + k·step, start + (k + 1)·step)``. Columns of a query ``q``:
+
+    * gauge: ``q``, the value at the end of the step;
+    * counter: ``q``, the increase during the step, summed over the series;
+    * buckets: ``q.le.B`` for each upper bound B (cumulative, as Prometheus has them), increases during the step;
+    * alerts: ``q``, how many were firing at the end of the step, and ``q.started``, how many of them had not been
+      firing in the step before.
+
+    A query that returned no series for the service in the whole window has no column.
+    """
+
+    service: str
+    window: Window
+    step_s: int
+    columns: Mapping[str, Array]
+    warnings: tuple[str, ...] = field(default=())
+
+    @property
+    def steps(self) -> int:
+        return self.window.steps(self.step_s)

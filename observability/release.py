@@ -1,0 +1,226 @@
+"""The release file (YAML): what was released when, which services and KPIs are watched, and where their samples are."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import yaml
+from pydantic import BeforeValidator, Field, PlainSerializer, ValidationError
+
+from observability.errors import ConfigError
+from observability.model import Calendar, Frozen, Instant, Kpi, Objective, Plan, PriceList, Query
+
+DEFAULT_URL = "http://localhost:9090"
+DEFAULT_SERVICE = "default"
+CATALOG = Path(__file__).parent / "catalog"
+
+_DURATION = re.compile(r"(\d+)(ms|s|m|h|d)")
+_UNITS = {"ms": "milliseconds", "s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+_AGGREGATION = re.compile(r"\b(sum|avg|min|max|count|stddev|stdvar|topk|bottomk|quantile|group)\s*(by|without|\()")
+
+
+def _duration(value: object) -> timedelta:
+    if isinstance(value, timedelta):
+        return value
+    match = _DURATION.fullmatch(str(value))
+    if match is None or int(match[1]) == 0:
+        raise ValueError(f"'{value}' is not a duration; write it like 60s, 5m, 24h")
+    return timedelta(**{_UNITS[match[2]]: int(match[1])})
+
+
+Duration = Annotated[
+    timedelta,
+    BeforeValidator(_duration),
+    PlainSerializer(lambda d: f"{round(d.total_seconds())}s", return_type=str, when_used="json"),
+]
+
+
+class PrometheusSettings(Frozen):
+    """The server to ask. ``timeout`` holds for one query."""
+
+    url: str = DEFAULT_URL
+    timeout: Duration = timedelta(seconds=30)
+
+
+class Release(Frozen):
+    """A release to watch, with the catalog's defaults filled in: see ``load``."""
+
+    release: str = Field(min_length=1)
+    ga: Instant
+    prometheus: PrometheusSettings = PrometheusSettings()
+    step: Duration = timedelta(seconds=60)
+    day: Duration = timedelta(days=1)
+    services: tuple[str, ...] = Field(default=(DEFAULT_SERVICE,), min_length=1)
+    service_label: str | None = Field(default=None, pattern="^[a-zA-Z_][a-zA-Z0-9_]*$")
+    matchers: str = ""
+    prices: PriceList | None = None
+    queries: Mapping[str, Query]
+    kpis: Mapping[str, Kpi]
+    slos: tuple[Objective, ...]
+
+    @property
+    def calendar(self) -> Calendar:
+        return Calendar(self.ga, self.day)
+
+    @property
+    def step_s(self) -> int:
+        return int(self.step.total_seconds())
+
+    @cached_property
+    def plan(self) -> Plan:
+        """The queries that the KPIs and the price list need, rendered for all services at once."""
+        wanted = {name for kpi in self.kpis.values() for name in kpi.operands}
+        if any(kpi.kind == "cost" for kpi in self.kpis.values()):
+            wanted |= set(priced_queries(self.prices))
+        queries = tuple(
+            query.model_copy(update={"promql": self._render(query.promql)})
+            for name, query in self.queries.items()
+            if name in wanted
+        )
+        return Plan(self.services, self.service_label, self.step_s, queries)
+
+    def _render(self, promql: str) -> str:
+        matchers = [self.matchers] if self.matchers else []
+        if self.service_label and len(self.services) == 1:
+            matchers.append(f'{self.service_label}="{_quoted(self.services[0])}"')
+        elif self.service_label:
+            names = "|".join(_quoted(re.escape(service)) for service in self.services)
+            matchers.append(f'{self.service_label}=~"{names}"')
+        text = promql.replace("$match", ",".join(matchers)).replace("$by", self.service_label or "")
+        return text.replace("$step", f"{self.step_s}s").replace(",}", "}")
+
+
+def priced_queries(prices: PriceList | None) -> dict[str, str]:
+    """Usage query → the price that it is multiplied with, for the prices that are given."""
+    pairs = {
+        "cpu_cores": "cpu_core_hour",
+        "memory_bytes": "memory_gib_hour",
+        "storage_used": "storage_gib_month",
+        "network_octets": "network_gib",
+    }
+    return {query: price for query, price in pairs.items() if prices and getattr(prices, price) is not None}
+
+
+def flags_release(ga: datetime, url: str, step: timedelta = timedelta(seconds=60)) -> Release:
+    """What flags alone describe: one service named ``default``, every default KPI, no label matchers."""
+    return _build(
+        {"release": "release", "ga": ga, "prometheus": {"url": url}, "step": step}, "the command's flags"
+    )
+
+
+def load(path: Path) -> Release:
+    """Read a release file. Every problem is one ``ConfigError`` that names the file and the field."""
+    try:
+        data = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506 - a SafeLoader
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read ({error.strerror}); name a release file.") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(data, dict):
+        raise ConfigError(f"{path} is not a release file: it holds no fields such as `release:` and `ga:`.")
+    return _build(data, str(path))
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML without its guesses about times, so that `ga: 2025-11-18 00:00:00` is seen to be naive, and not made UTC."""
+
+
+_Loader.yaml_implicit_resolvers = {
+    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
+    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
+}
+
+
+def _build(data: dict[str, Any], where: str) -> Release:
+    catalog = yaml.load((CATALOG / "kpis.yaml").read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506
+    fields = dict(data)
+    only = fields.pop("only", None)
+    fields["queries"] = _merged(catalog["queries"], fields.get("queries"), where, "queries", "promql")
+    fields["kpis"] = _merged(catalog["kpis"], fields.get("kpis"), where, "kpis", "about")
+    if only is not None:
+        fields["kpis"] = {name: fields["kpis"][name] for name in _known(only, fields["kpis"], f"{where}: only")}
+    if "slos" not in fields:
+        defaults = yaml.load((CATALOG / "slos.yaml").read_text(encoding="utf-8"), Loader=_Loader)["slos"]  # noqa: S506
+        fields["slos"] = [slo for slo in defaults if slo["kpi"] in fields["kpis"]]
+    if isinstance(fields.get("services"), list) and len(fields["services"]) and "service_label" not in fields:
+        fields["service_label"] = "service"
+    try:
+        release = Release.model_validate(fields)
+    except ValidationError as error:
+        raise ConfigError(f"{where}: {_problems(error)}.") from None
+    _check(release, where)
+    return release
+
+
+def _merged(defaults: dict[str, Any], given: object, where: str, section: str, short: str) -> dict[str, Any]:
+    """The catalog's section with the release file's laid over it. A bare text is the one field ``short``."""
+    if not isinstance(given, dict | None):
+        raise ConfigError(f"{where}: {section}: write names and their definitions, not a {type(given).__name__}.")
+    merged = {name: {"name": name, **entry} for name, entry in defaults.items()}
+    for name, entry in (given or {}).items():
+        fields = entry if isinstance(entry, dict) else {short: entry}
+        merged[name] = {**merged.get(name, {"name": name}), **fields}
+    return merged
+
+
+T = TypeVar("T")
+
+
+def _known(names: object, known: Mapping[str, T], where: str) -> list[str]:
+    if not isinstance(names, list) or not names:
+        raise ConfigError(f"{where}: write a list of names, such as [p99_latency_ms].")
+    for name in names:
+        if name not in known:
+            close = difflib.get_close_matches(str(name), known, n=1)
+            hint = f"did you mean '{close[0]}'?" if close else f"known are {', '.join(known)}."
+            raise ConfigError(f"{where}: unknown KPI '{name}'; {hint}")
+    return [str(name) for name in names]
+
+
+def _problems(error: ValidationError) -> str:
+    """All of pydantic's findings as one sentence of `field: what is wrong`."""
+    return "; ".join(
+        ".".join(str(part) for part in found["loc"]) + ": " + found["msg"].removeprefix("Value error, ").rstrip(".")
+        for found in error.errors()
+    )
+
+
+def _check(release: Release, where: str) -> None:
+    """What only the whole file can tell."""
+    if len(set(release.services)) != len(release.services):
+        raise ConfigError(f"{where}: services: a service is named twice.")
+    if len(release.services) > 1 and release.service_label is None:
+        raise ConfigError(f"{where}: service_label: several services need the label that tells them apart.")
+    for unsafe in (s for s in release.services if not s.strip() or s in {".", ".."} or "/" in s or "\\" in s):
+        raise ConfigError(f"{where}: services: '{unsafe}' cannot name a folder; leave out slashes.")
+    if release.step_s < 1 or release.day % release.step or release.day < 24 * release.step:
+        raise ConfigError(f"{where}: step: the day must be a whole number of steps of whole seconds, at least 24.")
+    for name, kpi in release.kpis.items():
+        for operand, kind in kpi.operands.items():
+            if operand not in release.queries:
+                raise ConfigError(f"{where}: kpis.{name}: unknown query '{operand}'; define it under `queries:`.")
+            if release.queries[operand].type != kind:
+                raise ConfigError(f"{where}: kpis.{name}: query '{operand}' must be of type {kind} for kind {kpi.kind}.")
+    for name, query in release.queries.items():
+        if query.type in {"counter", "buckets"} and _AGGREGATION.search(query.promql):
+            raise ConfigError(
+                f"{where}: queries.{name}: a {query.type} query must return the raw series, because a sum over "
+                "series hides their resets; leave the aggregation out."
+            )
+    _known([slo.kpi for slo in release.slos] or list(release.kpis), release.kpis, f"{where}: slos")
+    for slo in release.slos:
+        kind = release.kpis[slo.kpi].kind
+        if kind not in {"ratio", "quantile"} or (kind == "quantile") != (slo.threshold is not None):
+            raise ConfigError(
+                f"{where}: slos.{slo.name}: an objective is set on a ratio KPI, or with a threshold on a quantile KPI."
+            )
+
+
+def _quoted(text: str) -> str:
+    return text.replace("\\", "\\\\").replace('"', '\\"')
