@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from observability.model import Direction, Instant, SourceInfo, Window
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION: Literal[1] = 1
 
 Verdict = Literal["pass", "fail", "inconclusive", "no data"]
 Severity = Literal["low", "medium", "high", "critical"]
@@ -66,6 +66,7 @@ class SloDay(Part):
     target: float
     budget: float
     unit: str
+    counts_bad: bool = Field(description="whether target and value are shares of bad events, or of good ones")
     bad: float | None
     total: float | None
     value: float | None
@@ -392,6 +393,10 @@ class Retrospective(Artifact):
     coverage: Share | None = None
     days_present: tuple[int, ...] = ()
     not_assessed: tuple[str, ...] = ()
+    checked: dict[str, str] = Field(default={}, description="section → what was looked at, for a section that is empty")
+    method: tuple[str, ...] = Field(
+        default=(), description="baselines, thresholds, detector and what the status rests on"
+    )
     source: SourceInfo | None = None
 
 

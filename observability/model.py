@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Literal, Self
+from functools import cached_property
+from typing import TYPE_CHECKING, Annotated, Literal, Self, TypeAlias
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
 
@@ -15,22 +17,25 @@ from observability.errors import ConfigError
 if TYPE_CHECKING:
     import numpy as np
 
-    Array = np.ndarray[tuple[int], np.dtype[np.float64]]
+Array: TypeAlias = "np.ndarray[tuple[int], np.dtype[np.float64]]"
 
 FIRST_DAY, LAST_DAY, DAYS_BEFORE = 1, 7, 7
+DEFAULT_URL = "http://localhost:9090"
+DEFAULT_SERVICE = "default"
+
+_DURATION = re.compile(r"(\d+)(ms|s|m|h|d)")
+_UNITS = {"ms": "milliseconds", "s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
 
 def parse_instant(text: object) -> datetime:
-    """An ISO 8601 instant with a time zone, as an aware UTC datetime. A naive one is refused: nobody knows which it is."""
+    """An ISO 8601 instant with a time zone, in UTC. A naive one is refused: nobody knows which instant it is."""
     if isinstance(text, datetime):
         instant = text
     else:
         try:
             instant = datetime.fromisoformat(str(text))
         except ValueError:
-            raise ConfigError(
-                f"'{text}' is not an ISO 8601 time; write it like 2025-11-18T00:00:00Z."
-            ) from None
+            raise ConfigError(f"'{text}' is not an ISO 8601 time; write it like 2025-11-18T00:00:00Z.") from None
     if instant.tzinfo is None:
         raise ConfigError(f"'{text}' has no time zone; add Z for UTC, or an offset such as +01:00.")
     return instant.astimezone(UTC)
@@ -51,6 +56,22 @@ def _instant_field(value: object) -> datetime:
 
 Instant = Annotated[
     datetime, BeforeValidator(_instant_field), PlainSerializer(format_instant, return_type=str, when_used="json")
+]
+
+
+def _duration(value: object) -> timedelta:
+    if isinstance(value, timedelta):
+        return value
+    match = _DURATION.fullmatch(str(value))
+    if match is None or int(match[1]) == 0:
+        raise ValueError(f"'{value}' is not a duration; write it like 60s, 5m, 24h")
+    return timedelta(**{_UNITS[match[2]]: int(match[1])})
+
+
+Duration = Annotated[
+    timedelta,
+    BeforeValidator(_duration),
+    PlainSerializer(lambda d: f"{round(d.total_seconds())}s", return_type=str, when_used="json"),
 ]
 
 
@@ -116,6 +137,8 @@ class Query(Frozen):
 
     In ``promql``, ``$match`` stands for the matchers that select the services, ``$by`` for the label that tells them
     apart and ``$step`` for the step. A query without ``$match`` concerns all services alike.
+
+    A gauge query's result has one series per service.
     """
 
     name: str
@@ -148,7 +171,7 @@ _OPERANDS: dict[Kind, dict[str, str]] = {
 
 
 class Kpi(Frozen):
-    """One KPI: where it comes from, its unit, and which way is worse. ``scale`` turns the query's unit into ``unit``."""
+    """One KPI: where it comes from, its unit and which way is worse. ``scale`` turns the query's unit into ``unit``."""
 
     name: str
     about: str
@@ -202,6 +225,17 @@ class PriceList(Frozen):
     network_gib: float | None = Field(default=None, ge=0)
     fixed_per_hour: float | None = Field(default=None, ge=0)
 
+    @property
+    def usage(self) -> dict[str, tuple[str, float]]:
+        """Usage query → the resource that it measures and its price, for the resources that have one."""
+        priced = {
+            "cpu_cores": ("cpu", self.cpu_core_hour),
+            "memory_bytes": ("memory", self.memory_gib_hour),
+            "storage_used": ("storage", self.storage_gib_month),
+            "network_octets": ("network", self.network_gib),
+        }
+        return {query: (resource, price) for query, (resource, price) in priced.items() if price is not None}
+
 
 class SourceInfo(Frozen):
     """Where samples came from. A recording carries that of the server it was recorded from."""
@@ -218,6 +252,65 @@ class Plan:
     service_label: str | None
     step_s: int
     queries: tuple[Query, ...]
+
+
+class PrometheusSettings(Frozen):
+    """The server to ask. ``timeout`` holds for one query."""
+
+    url: str = DEFAULT_URL
+    timeout: Duration = timedelta(seconds=30)
+
+
+class Release(Frozen):
+    """A release to watch, with the catalog's defaults filled in: see ``load``."""
+
+    release: str = Field(min_length=1)
+    ga: Instant
+    prometheus: PrometheusSettings = PrometheusSettings()
+    step: Duration = timedelta(seconds=60)
+    day: Duration = timedelta(days=1)
+    services: tuple[str, ...] = Field(default=(DEFAULT_SERVICE,), min_length=1)
+    service_label: str | None = Field(default=None, pattern="^[a-zA-Z_][a-zA-Z0-9_]*$")
+    matchers: str = ""
+    prices: PriceList | None = None
+    queries: Mapping[str, Query]
+    kpis: Mapping[str, Kpi]
+    slos: tuple[Objective, ...]
+
+    @property
+    def calendar(self) -> Calendar:
+        return Calendar(self.ga, self.day)
+
+    @property
+    def step_s(self) -> int:
+        return int(self.step.total_seconds())
+
+    @cached_property
+    def plan(self) -> Plan:
+        """The queries that the KPIs and the price list need, rendered for all services at once."""
+        wanted = {name for kpi in self.kpis.values() for name in kpi.operands}
+        if any(kpi.kind == "cost" for kpi in self.kpis.values()):
+            wanted |= set(self.prices.usage) if self.prices else set()
+        queries = tuple(
+            query.model_copy(update={"promql": self._render(query.promql)})
+            for name, query in self.queries.items()
+            if name in wanted
+        )
+        return Plan(self.services, self.service_label, self.step_s, queries)
+
+    def _render(self, promql: str) -> str:
+        matchers = [self.matchers] if self.matchers else []
+        if self.service_label and len(self.services) == 1:
+            matchers.append(f'{self.service_label}="{_quoted(self.services[0])}"')
+        elif self.service_label:
+            names = "|".join(_quoted(re.escape(service)) for service in self.services)
+            matchers.append(f'{self.service_label}=~"{names}"')
+        text = promql.replace("$match", ",".join(matchers)).replace("$by", self.service_label or "")
+        return text.replace("$step", f"{self.step_s}s").replace(",}", "}")
+
+
+def _quoted(text: str) -> str:
+    return text.replace("\\", "\\\\").replace('"', '\\"')
 
 
 @dataclass(frozen=True)

@@ -6,118 +6,29 @@ import difflib
 import re
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Any, TypeVar
 
 import yaml
-from pydantic import BeforeValidator, Field, PlainSerializer, ValidationError
+from pydantic import ValidationError
 
 from observability.errors import ConfigError
-from observability.model import Calendar, Frozen, Instant, Kpi, Objective, Plan, PriceList, Query
+from observability.model import Release
 
-DEFAULT_URL = "http://localhost:9090"
-DEFAULT_SERVICE = "default"
 CATALOG = Path(__file__).parent / "catalog"
 
-_DURATION = re.compile(r"(\d+)(ms|s|m|h|d)")
-_UNITS = {"ms": "milliseconds", "s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 _AGGREGATION = re.compile(r"\b(sum|avg|min|max|count|stddev|stdvar|topk|bottomk|quantile|group)\s*(by|without|\()")
-
-
-def _duration(value: object) -> timedelta:
-    if isinstance(value, timedelta):
-        return value
-    match = _DURATION.fullmatch(str(value))
-    if match is None or int(match[1]) == 0:
-        raise ValueError(f"'{value}' is not a duration; write it like 60s, 5m, 24h")
-    return timedelta(**{_UNITS[match[2]]: int(match[1])})
-
-
-Duration = Annotated[
-    timedelta,
-    BeforeValidator(_duration),
-    PlainSerializer(lambda d: f"{round(d.total_seconds())}s", return_type=str, when_used="json"),
-]
-
-
-class PrometheusSettings(Frozen):
-    """The server to ask. ``timeout`` holds for one query."""
-
-    url: str = DEFAULT_URL
-    timeout: Duration = timedelta(seconds=30)
-
-
-class Release(Frozen):
-    """A release to watch, with the catalog's defaults filled in: see ``load``."""
-
-    release: str = Field(min_length=1)
-    ga: Instant
-    prometheus: PrometheusSettings = PrometheusSettings()
-    step: Duration = timedelta(seconds=60)
-    day: Duration = timedelta(days=1)
-    services: tuple[str, ...] = Field(default=(DEFAULT_SERVICE,), min_length=1)
-    service_label: str | None = Field(default=None, pattern="^[a-zA-Z_][a-zA-Z0-9_]*$")
-    matchers: str = ""
-    prices: PriceList | None = None
-    queries: Mapping[str, Query]
-    kpis: Mapping[str, Kpi]
-    slos: tuple[Objective, ...]
-
-    @property
-    def calendar(self) -> Calendar:
-        return Calendar(self.ga, self.day)
-
-    @property
-    def step_s(self) -> int:
-        return int(self.step.total_seconds())
-
-    @cached_property
-    def plan(self) -> Plan:
-        """The queries that the KPIs and the price list need, rendered for all services at once."""
-        wanted = {name for kpi in self.kpis.values() for name in kpi.operands}
-        if any(kpi.kind == "cost" for kpi in self.kpis.values()):
-            wanted |= set(priced_queries(self.prices))
-        queries = tuple(
-            query.model_copy(update={"promql": self._render(query.promql)})
-            for name, query in self.queries.items()
-            if name in wanted
-        )
-        return Plan(self.services, self.service_label, self.step_s, queries)
-
-    def _render(self, promql: str) -> str:
-        matchers = [self.matchers] if self.matchers else []
-        if self.service_label and len(self.services) == 1:
-            matchers.append(f'{self.service_label}="{_quoted(self.services[0])}"')
-        elif self.service_label:
-            names = "|".join(_quoted(re.escape(service)) for service in self.services)
-            matchers.append(f'{self.service_label}=~"{names}"')
-        text = promql.replace("$match", ",".join(matchers)).replace("$by", self.service_label or "")
-        return text.replace("$step", f"{self.step_s}s").replace(",}", "}")
-
-
-def priced_queries(prices: PriceList | None) -> dict[str, str]:
-    """Usage query → the price that it is multiplied with, for the prices that are given."""
-    pairs = {
-        "cpu_cores": "cpu_core_hour",
-        "memory_bytes": "memory_gib_hour",
-        "storage_used": "storage_gib_month",
-        "network_octets": "network_gib",
-    }
-    return {query: price for query, price in pairs.items() if prices and getattr(prices, price) is not None}
 
 
 def flags_release(ga: datetime, url: str, step: timedelta = timedelta(seconds=60)) -> Release:
     """What flags alone describe: one service named ``default``, every default KPI, no label matchers."""
-    return _build(
-        {"release": "release", "ga": ga, "prometheus": {"url": url}, "step": step}, "the command's flags"
-    )
+    return _build({"release": "release", "ga": ga, "prometheus": {"url": url}, "step": step}, "the command's flags")
 
 
 def load(path: Path) -> Release:
     """Read a release file. Every problem is one ``ConfigError`` that names the file and the field."""
     try:
-        data = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506 - a SafeLoader
+        data = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
     except OSError as error:
         raise ConfigError(f"{path} cannot be read ({error.strerror}); name a release file.") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
@@ -138,7 +49,7 @@ _Loader.yaml_implicit_resolvers = {
 
 
 def _build(data: dict[str, Any], where: str) -> Release:
-    catalog = yaml.load((CATALOG / "kpis.yaml").read_text(encoding="utf-8"), Loader=_Loader)  # noqa: S506
+    catalog = yaml.load((CATALOG / "kpis.yaml").read_text(encoding="utf-8"), Loader=_Loader)
     fields = dict(data)
     only = fields.pop("only", None)
     fields["queries"] = _merged(catalog["queries"], fields.get("queries"), where, "queries", "promql")
@@ -146,7 +57,7 @@ def _build(data: dict[str, Any], where: str) -> Release:
     if only is not None:
         fields["kpis"] = {name: fields["kpis"][name] for name in _known(only, fields["kpis"], f"{where}: only")}
     if "slos" not in fields:
-        defaults = yaml.load((CATALOG / "slos.yaml").read_text(encoding="utf-8"), Loader=_Loader)["slos"]  # noqa: S506
+        defaults = yaml.load((CATALOG / "slos.yaml").read_text(encoding="utf-8"), Loader=_Loader)["slos"]
         fields["slos"] = [slo for slo in defaults if slo["kpi"] in fields["kpis"]]
     if isinstance(fields.get("services"), list) and len(fields["services"]) and "service_label" not in fields:
         fields["service_label"] = "service"
@@ -206,7 +117,9 @@ def _check(release: Release, where: str) -> None:
             if operand not in release.queries:
                 raise ConfigError(f"{where}: kpis.{name}: unknown query '{operand}'; define it under `queries:`.")
             if release.queries[operand].type != kind:
-                raise ConfigError(f"{where}: kpis.{name}: query '{operand}' must be of type {kind} for kind {kpi.kind}.")
+                raise ConfigError(
+                    f"{where}: kpis.{name}: query '{operand}' must be of type {kind} for kind {kpi.kind}."
+                )
     for name, query in release.queries.items():
         if query.type in {"counter", "buckets"} and _AGGREGATION.search(query.promql):
             raise ConfigError(
@@ -220,7 +133,3 @@ def _check(release: Release, where: str) -> None:
             raise ConfigError(
                 f"{where}: slos.{slo.name}: an objective is set on a ratio KPI, or with a threshold on a quantile KPI."
             )
-
-
-def _quoted(text: str) -> str:
-    return text.replace("\\", "\\\\").replace('"', '\\"')

@@ -1,0 +1,50 @@
+"""`postga`: every stage command behind one door."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from observability import (
+    __version__,
+    anomaly_detector_lightweight,
+    commands,
+    daily_health_reporter,
+    ga_kpi_collector,
+    regression_analyzer,
+    retrospective_generator,
+    run_week,
+    slo_burn_down,
+    stability_monitor_7day,
+)
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False, no_args_is_help=True)
+app.command("run")(run_week.main)
+app.command("baseline")(ga_kpi_collector.main)
+app.command("day")(stability_monitor_7day.main)
+app.command("detect")(anomaly_detector_lightweight.main)
+app.command("health")(daily_health_reporter.main)
+app.command("regressions")(regression_analyzer.main)
+app.command("slo")(slo_burn_down.main)
+app.command("retrospective")(retrospective_generator.main)
+
+
+@app.callback()
+def postga(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.", is_eager=True)] = False,
+) -> None:
+    """The week after a release, watched: baseline, daily summaries, anomalies, regressions, SLOs, retrospective.
+
+    Exit codes: 0 ok, 2 usage or configuration, 3 source unreachable, 4 not enough data, 70 bug.
+
+    Example: postga run release.yaml --output-dir week
+    """
+    if version:
+        print(__version__)
+        raise typer.Exit
+
+
+def main() -> None:
+    """The installed command."""
+    commands.end(app)

@@ -1,0 +1,175 @@
+"""What all commands share: the flags' types, the clock, progress on stderr, and how an error ends."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from observability.errors import PostgaError
+
+if TYPE_CHECKING:
+    from observability.layout import Layout
+    from observability.model import Release, Window
+
+WAIT_AT_MOST = timedelta(minutes=5)
+LONGEST_NAP_S = 30.0
+
+UrlFlag = Annotated[
+    str | None,
+    typer.Option(
+        "--prometheus-url",
+        envvar="PROMETHEUS_URL",
+        help="Prometheus' base URL. [default: the release file's, else http://localhost:9090]",
+        show_default=False,
+    ),
+]
+ReleaseFlag = Annotated[
+    Path | None, typer.Option("--release", help="Release file (YAML). Without it: one service named 'default'.")
+]
+RecordingFlag = Annotated[
+    Path | None, typer.Option("--recording", help="Read the samples from this recording instead of a server.")
+]
+GaBaselineFlag = Annotated[
+    Path, typer.Option("--ga-baseline", help="The GA summary; the week before GA lies beside it.")
+]
+SummariesFlag = Annotated[Path, typer.Option("--7day-summaries", help="Folder of the day summaries.")]
+NowFlag = Annotated[
+    str | None, typer.Option("--now", help="Take this instant for the present, e.g. 2025-11-26T00:00:00Z.")
+]
+
+
+def run(command: Callable[..., Any]) -> None:
+    """Run one stage command as a program."""
+    app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False)
+    app.command()(command)
+    end(app)
+
+
+def end(app: typer.Typer) -> None:
+    """Run the app; an error becomes one sentence on stderr and its exit code, never a traceback."""
+    try:
+        app()
+    except PostgaError as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(error.exit_code) from None
+    except KeyboardInterrupt:
+        print("interrupted: what was written is whole; the same command carries on.", file=sys.stderr)
+        raise SystemExit(130) from None
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(0) from None
+    except Exception as error:
+        if os.environ.get("POSTGA_DEBUG"):
+            raise
+        text = f"bug: {type(error).__name__}: {error}; please report it with the output of POSTGA_DEBUG=1."
+        print(text, file=sys.stderr)
+        raise SystemExit(70) from None
+
+
+def the_present(now: str | None) -> datetime:
+    """The instant that ``--now`` gives, else the system's clock."""
+    from observability.model import parse_instant
+
+    return parse_instant(now) if now is not None else datetime.now(UTC)
+
+
+def the_release(path: Path | None, url: str | None, ga: Callable[[], datetime]) -> Release:
+    """The release file with the URL flag laid over it, or what the flags alone describe; ``ga`` is then asked for."""
+    from observability.model import DEFAULT_URL
+    from observability.release import flags_release, load
+
+    if path is None:
+        return flags_release(ga(), DEFAULT_URL if url is None else url)
+    return with_url(load(path), url)
+
+
+def with_url(release: Release, url: str | None) -> Release:
+    """The release, asked of another server if a flag names one."""
+    if url is None:
+        return release
+    return release.model_copy(update={"prometheus": release.prometheus.model_copy(update={"url": url})})
+
+
+def layout_of(release: Release, folder: Path, default: str) -> Layout:
+    """Where the artifacts lie when ``folder`` is the one that a flag names.
+
+    A folder with the documents' name has its siblings beside it; any other folder holds everything by itself.
+    """
+    from observability.layout import Layout
+    from observability.store import Store
+
+    root = root_of(folder)
+    name = "." if root == folder else folder.name
+    return Layout(Store(root), release.services, **{f"{default}_dir": name})
+
+
+def root_of(folder: Path) -> Path:
+    """The folder that a release's artifacts lie below, from the one of them that a flag names."""
+    from observability.layout import GA_DIR, STABILITY_DIR
+
+    return folder.parent if folder.name in {GA_DIR, STABILITY_DIR} else folder
+
+
+def wait_until_over(window: Window, what: str, now: str | None, at_most: timedelta | None) -> datetime:
+    """Sleep until the window is over, if that takes no longer than ``at_most``; the present afterwards.
+
+    With ``--now`` nothing is waited for.
+    """
+    present = the_present(now)
+    if now is not None or (at_most is not None and window.end - present > at_most):
+        return present
+    with progress(what) as advance:
+        while present < window.end:
+            left = window.end - present
+            advance(f"ends in {timedelta(seconds=round(left.total_seconds()))}")
+            time.sleep(min(left.total_seconds(), LONGEST_NAP_S))
+            present = the_present(None)
+    return present
+
+
+@contextmanager
+def progress(what: str) -> Iterator[Callable[[str], None]]:
+    """A spinner on stderr while it is a terminal, else nothing: pipes and logs stay quiet."""
+    if not sys.stderr.isatty():
+        yield lambda text: None
+        return
+    from rich.console import Console
+
+    with Console(stderr=True).status(what) as status:
+        yield lambda text: status.update(f"{what}: {text}")
+
+
+@contextmanager
+def stage_progress(total: int) -> Iterator[tuple[Callable[[str, bool], None], Callable[[str], None]]]:
+    """One line per stage on stderr as it ends, with its duration, and on a terminal a bar below them."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn
+
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    columns = (BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("", total=total)
+        begun = time.monotonic()
+
+        def report(stage: str, ran: bool) -> None:
+            nonlocal begun
+            now = time.monotonic()
+            console.print(f"{stage:<44} {f'{now - begun:6.1f} s' if ran else 'unchanged'}", markup=False)
+            bar.advance(task)
+            begun = now
+
+        yield report, lambda text: console.print(f"warning: {text}", markup=False)
+
+
+def say(*locations: str) -> None:
+    """The locations that were written, one per line on stdout."""
+    for location in locations:
+        print(location)

@@ -1,0 +1,1 @@
+"""The online detector and the episodes that it finds."""

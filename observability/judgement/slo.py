@@ -1,0 +1,96 @@
+"""Error budgets from counted events: what the days since GA have consumed, and when it is gone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from observability.artifacts import ComplianceDay, DaySummary, SloBurnDown, SloDay, Verdict
+
+BUDGET_DAYS = 30.0  # the usual SLO period (Google SRE workbook, ch. 2)
+MIN_EVENTS = 1000.0  # fewer events than this in the window decide nothing
+MIN_COVERAGE = 0.95  # less than this of the window seen, and a budget that was not overspent is not known to be kept
+
+
+def burn_downs(days: Sequence[DaySummary]) -> tuple[SloBurnDown, ...]:
+    """One burn-down per objective, over the GA day and the days after it.
+
+    The window's budget is ``budget · events of the window``: event-weighted, so that an hour of errors at night costs
+    what it cost (SRE workbook, ch. 2). Consumption is not capped, and the days' shares add up to it. The share of the
+    30-day budget takes the window's mean traffic for the whole period.
+    """
+    names = dict.fromkeys(slo.slo_name for day in days for slo in day.slos)
+    return tuple(
+        _burn_down({day.day_number: slo for day in days for slo in day.slos if slo.slo_name == name}, len(days))
+        for name in names
+    )
+
+
+def _burn_down(by_day: Mapping[int, SloDay], days: int) -> SloBurnDown:
+    slo = next(iter(by_day.values()))
+    counted = [(day.bad, day.total) for day in by_day.values() if day.bad is not None and day.total is not None]
+    bad, total = sum(bad for bad, _ in counted), sum(total for _, total in counted)
+    allowed = slo.budget / 100 * total
+    burn_rate = bad / allowed if allowed > 0 else None
+    coverage = sum(day.coverage for day in by_day.values()) / days
+    spent = None if burn_rate is None else burn_rate * len(counted) / BUDGET_DAYS
+    return SloBurnDown(
+        slo_name=slo.slo_name,
+        kpi=slo.kpi,
+        unit=slo.unit,
+        target=slo.target,
+        budget=slo.budget,
+        value=None if total == 0 else 100.0 * (bad if slo.counts_bad else total - bad) / total,
+        bad=bad if counted else None,
+        total=total if counted else None,
+        burn_rate=burn_rate,
+        budget_consumed_percent=None if burn_rate is None else 100 * burn_rate,
+        budget_consumed_30d_percent=None if spent is None else 100 * spent,
+        days_to_exhaustion=_days_left(burn_rate, spent, total),
+        compliance_by_day=_by_day(by_day, allowed),
+        coverage=coverage,
+        verdict=_verdict(burn_rate, total, coverage),
+        why=_why(bad, total, allowed, len(counted), coverage),
+    )
+
+
+def _days_left(burn_rate: float | None, spent: float | None, total: float) -> float | None:
+    """Days until what remains of the 30-day budget is gone at the window's mean rate; None: not at this rate."""
+    if burn_rate is None or spent is None or total < MIN_EVENTS:
+        return None
+    if spent >= 1:
+        return 0.0
+    return (1 - spent) * BUDGET_DAYS / burn_rate if burn_rate > 0 else None
+
+
+def _verdict(burn_rate: float | None, total: float, coverage: float) -> Verdict:
+    if burn_rate is None:
+        return "no data"
+    if total < MIN_EVENTS:
+        return "inconclusive"
+    if burn_rate > 1:
+        return "fail"
+    return "pass" if coverage >= MIN_COVERAGE else "inconclusive"
+
+
+def _by_day(by_day: Mapping[int, SloDay], allowed: float) -> tuple[ComplianceDay, ...]:
+    return tuple(
+        ComplianceDay(
+            day=number,
+            value=slo.value,
+            compliant=slo.compliant,
+            budget_consumed=None if slo.bad is None or allowed <= 0 else 100 * slo.bad / allowed,
+        )
+        for number, slo in sorted(by_day.items())
+    )
+
+
+def _why(bad: float, total: float, allowed: float, days: int, coverage: float) -> str:
+    if total == 0:
+        return "No events were counted in the window." if days else "No data in the window."
+    span = f"{days} day{'s' if days != 1 else ''}"
+    text = f"{bad:,.0f} of {total:,.0f} events were bad in {span}; the objective allows {allowed:,.1f}."
+    if total < MIN_EVENTS:
+        return f"{text} Fewer than {MIN_EVENTS:,.0f} events decide nothing."
+    if coverage < MIN_COVERAGE and bad <= allowed:
+        return f"{text} Only {100 * coverage:.1f} % of the window was seen, so a kept budget is not proven."
+    return text

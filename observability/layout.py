@@ -1,0 +1,54 @@
+"""Which file is where. One service: flat, as the documents have it. Several: the same tree under ``<service>/``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from observability.store import Store
+
+GA_DIR, STABILITY_DIR, REPORT_DIR = "ga_kpis", "stability", "docs/final"
+GA_SUMMARY, PRE_RELEASE = "ga_kpi_summary.json", "pre_release_summary.json"
+ANOMALIES, REGRESSIONS, SLO = "anomaly_events.json", "regression_summary.json", "slo_burn_down.json"
+REPORT = "GA_7DAY_RETROSPECTIVE.md"
+RECORDING, INDEX, LEDGER = "recording.json", "index", "run_ledger.json"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The artifacts of a release below one root. The two folders are the ones that flags can rename."""
+
+    store: Store
+    services: tuple[str, ...]
+    ga_dir: str = GA_DIR
+    stability_dir: str = STABILITY_DIR
+
+    def key(self, service: str, *parts: str) -> str:
+        return str(PurePosixPath(*([service] if len(self.services) > 1 else []), *parts))
+
+    def ga_summary(self, service: str) -> str:
+        return self.key(service, self.ga_dir, GA_SUMMARY)
+
+    def pre_release(self, service: str) -> str:
+        return self.key(service, self.ga_dir, PRE_RELEASE)
+
+    def day_summary(self, service: str, number: int) -> str:
+        return self.key(service, self.stability_dir, f"day_{number:02d}_summary.json")
+
+    def health(self, service: str, number: int) -> str:
+        return self.key(service, self.stability_dir, f"day_{number:02d}_HEALTH.json")
+
+    def anomalies(self, service: str) -> str:
+        return self.key(service, ANOMALIES)
+
+    def regressions(self, service: str) -> str:
+        return self.key(service, REGRESSIONS)
+
+    def slo(self, service: str) -> str:
+        return self.key(service, SLO)
+
+    def evidence(self, service: str, number: int) -> str:
+        return self.key(service, "evidence", f"day_{number:02d}.csv.gz")
+
+    def report(self, service: str) -> str:
+        return self.key(service, REPORT_DIR, REPORT)

@@ -1,0 +1,79 @@
+"""Run the whole week of a release file: every stage whose time has come."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from observability import commands
+from observability.commands import NowFlag, RecordingFlag, UrlFlag
+
+if TYPE_CHECKING:
+    from observability.artifacts import ReleaseIndex
+    from observability.week import Week
+
+
+def main(
+    release: Annotated[Path, typer.Argument(help="The release file (YAML).")],
+    output_dir: Annotated[Path, typer.Option(help="Folder that all artifacts go below.")] = Path(),
+    as_json: Annotated[bool, typer.Option("--json", help="Print the verdicts as JSON.")] = False,
+    prometheus_url: UrlFlag = None,
+    recording: RecordingFlag = None,
+    now: NowFlag = None,
+) -> None:
+    """Run the whole week of a release file: every stage whose time has come.
+
+    A stage whose inputs have not changed is not run again, so the same command carries on after a stop, or on the next
+    day. While days are still to come it ends with exit code 4.
+
+    Example: postga run release.yaml --prometheus-url http://localhost:9090 --output-dir week
+    """
+    from filelock import FileLock, Timeout
+
+    from observability import gather, stages
+    from observability.errors import ConfigError
+    from observability.layout import Layout
+    from observability.release import load
+    from observability.store import Store
+    from observability.week import Week, report_location, stage_count
+
+    found = commands.with_url(load(release), prometheus_url)
+    layout = Layout(Store(output_dir), found.services)
+    identity = gather.identity(found, recording)
+    try:
+        output_dir.mkdir(parents=True, exist_ok=True)
+        with (
+            FileLock(output_dir / ".postga.lock", timeout=0),
+            commands.stage_progress(stage_count(found)) as (report, warn),
+        ):
+            week = Week(
+                release=found,
+                source=gather.open_source(found, recording),
+                layout=layout,
+                setting=stages.detector_setting(),
+                identity=identity,
+                now=commands.the_present(now),
+                report=report,
+                warn=warn,
+            )
+            index = week.run()
+    except Timeout:
+        raise ConfigError(
+            f"Another run is writing to {output_dir}; wait for it, or name another --output-dir."
+        ) from None
+    except OSError as error:
+        raise ConfigError(f"{output_dir} cannot be written: {error.strerror or error}; name another folder.") from None
+    print(index.model_dump_json(indent=2) if as_json else _summary(week, index))
+    if not as_json:
+        print(report_location(week, index))
+
+
+def _summary(week: Week, index: ReleaseIndex) -> str:
+    lines = []
+    for entry in index.services:
+        lines.append(f"{entry.service}: {entry.overall_status}, {entry.advice}")
+        lines.append(f"  {entry.why}")
+        lines.append(f"  {week.layout.store.location(entry.report)}")
+    return "\n".join(lines)

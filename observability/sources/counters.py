@@ -1,0 +1,91 @@
+"""Increases of raw counters, step by step.
+
+The rules hold per series, and nothing is extrapolated. Each with its reason:
+
+1. The increase of a step is the last value in it minus the last value seen before it.
+2. A value that is lower than the one before is a reset: the whole new value is the increase. What was counted between
+   the last scrape and the restart is lost, because nobody saw it. (Prometheus documentation, "Query functions", rate.)
+3. A series that appears although its history could have been seen is born and counts from 0: a new pod, or a label
+   combination that a client library exports from its first event on, such as the first error. ``increase()`` loses
+   both. Its history could have been seen when its target (``job`` and ``instance``) was scraped in an earlier step, or
+   when its job has been scraped for five minutes. The evidence is every counter of the plan together, so the first
+   error counts where the requests were seen before it.
+4. Any other series that appears has a history that nobody knows: its first value is where later increases start from.
+   Five minutes, because the targets of a job are first scraped one after the other over one scrape interval, and
+   intervals beyond Prometheus' look-back of five minutes do not work anyway. By service and job, so that an exporter
+   which is scraped for the first time does not bring its whole past as one step's traffic.
+5. After a gap the increase lands in the step in which the series is seen again. Spreading it would invent a course;
+   this way the increases of adjacent days add up to what was counted.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+Values = NDArray[np.float64]
+
+START_UP_S = 300
+
+
+def start_up_steps(step_s: int) -> int:
+    """Rule 4's five minutes in whole steps of ``step_s`` seconds, rounded up."""
+    return -(-START_UP_S // step_s)
+
+
+def increases(values: Values, before: Values, born: NDArray[np.bool_]) -> Values:
+    """The increase of each series in each step, shape (series, steps); NaN where it was not seen, or is not known.
+
+    ``values``: the last value in each step, shape (series, steps), NaN where there was none. ``before``: the last value
+    before the first step, shape (series,), NaN if there was none. ``born``: which series count from 0 if they appear.
+    """
+    origin = np.where(np.isnan(before) & born, 0.0, before)
+    last = _carried_forward(np.column_stack([origin, values]))[:, :-1]
+    return np.where(values < last, values, values - last)
+
+
+def first_seen(values: Values, before: Values) -> NDArray[np.intp]:
+    """The step in which each series is first seen, shape (series,): −1 for before the first, ``steps`` for never."""
+    seen = ~np.isnan(np.column_stack([before, values]))
+    first: NDArray[np.intp] = np.where(seen.any(axis=1), seen.argmax(axis=1) - 1, values.shape[1])
+    return first
+
+
+def births(
+    first: Iterable[int], targets: Sequence[Hashable], jobs: Sequence[Hashable], start_up: int
+) -> NDArray[np.bool_]:
+    """Which series count from 0 (rule 3), shape (series,), given the step in which each is first seen.
+
+    ``targets`` and ``jobs`` name what each series was scraped from; ``start_up`` is rule 4's time in steps.
+    """
+    steps = list(first)
+    of_target, of_job = _earliest(steps, targets), _earliest(steps, jobs)
+    return np.array(
+        [
+            of_target[target] < step or of_job[job] + start_up <= step
+            for step, target, job in zip(steps, targets, jobs, strict=True)
+        ],
+        dtype=np.bool_,
+    )
+
+
+def total(increments: Values) -> Values:
+    """The sum over the series, shape (series, steps) → (steps,); NaN where no increase is known."""
+    known = ~np.isnan(increments)
+    return np.where(known.any(axis=0), np.where(known, increments, 0.0).sum(axis=0), np.nan)
+
+
+def _carried_forward(values: Values) -> Values:
+    """Each row with its gaps filled by the last value before them."""
+    positions = np.where(np.isnan(values), 0, np.arange(values.shape[1]))
+    filled: Values = np.take_along_axis(values, np.maximum.accumulate(positions, axis=1), axis=1)
+    return filled
+
+
+def _earliest(steps: Iterable[int], groups: Iterable[Hashable]) -> dict[Hashable, int]:
+    earliest: dict[Hashable, int] = {}
+    for step, group in zip(steps, groups, strict=True):
+        earliest[group] = min(step, earliest.get(group, step))
+    return earliest

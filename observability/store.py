@@ -1,0 +1,132 @@
+"""Artifacts: where they lie, and how they are read and replaced whole.
+
+A location is a path or an fsspec URL (``s3://…``, ``gs://…``). ``write`` replaces the artifact: locally it writes
+beside, syncs and renames; on an object store it is one PUT. There is no append and no lock.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+from observability.artifacts import SCHEMA_VERSION, Artifact
+from observability.errors import ConfigError
+
+A = TypeVar("A", bound=Artifact)
+
+
+class Store:
+    """Artifacts below one root folder or URL. Keys are relative paths; an absolute path or a URL stands for itself."""
+
+    def __init__(self, root: str | Path = ".") -> None:
+        self.root = str(root)
+
+    def location(self, key: str) -> str:
+        """Where ``key`` lies, as a path or URL that can be shown and opened."""
+        if "://" in key or Path(key).is_absolute():
+            return key
+        return f"{self.root.rstrip('/')}/{key}" if "://" in self.root else str(Path(self.root) / key)
+
+    def exists(self, key: str) -> bool:
+        location = self.location(key)
+        if "://" in location:
+            filesystem, path = _filesystem(location)
+            return bool(filesystem.exists(path))
+        return Path(location).is_file()
+
+    def read_bytes(self, key: str, hint: str) -> bytes:
+        """The artifact's bytes. ``hint`` says what to do when it is not there, as the end of a sentence."""
+        location = self.location(key)
+        try:
+            if "://" in location:
+                filesystem, path = _filesystem(location)
+                content: bytes = filesystem.cat_file(path)
+                return content
+            return Path(location).read_bytes()
+        except FileNotFoundError:
+            raise ConfigError(f"{location} not found; {hint}.") from None
+        except OSError as error:
+            raise ConfigError(f"{location} cannot be read: {error.strerror or error}; {hint}.") from None
+
+    def write_bytes(self, key: str, content: bytes) -> str:
+        """Replace the artifact whole; returns its location."""
+        location = self.location(key)
+        try:
+            if "://" in location:
+                filesystem, path = _filesystem(location)
+                filesystem.pipe_file(path, content)
+            else:
+                _replace(Path(location), content)
+        except OSError as error:
+            raise ConfigError(
+                f"{location} cannot be written: {error.strerror or error}; name a folder that can be written to."
+            ) from None
+        return location
+
+    def read(self, key: str, kind: type[A], hint: str) -> A:
+        """The artifact as its type. Whatever is wrong with the file is one ``ConfigError`` that names it."""
+        content = self.read_bytes(key, hint)
+        location = self.location(key)
+        try:
+            data = json.loads(content)
+        except ValueError as error:
+            raise ConfigError(f"{location} is not JSON ({error}); {hint}.") from None
+        version = data.get("schema_version", SCHEMA_VERSION) if isinstance(data, dict) else SCHEMA_VERSION
+        if version != SCHEMA_VERSION:
+            raise ConfigError(
+                f"{location} has schema version {version}, and this postga reads {SCHEMA_VERSION}; {hint}."
+            )
+        try:
+            return kind.model_validate(data)
+        except ValidationError as error:
+            first = error.errors()[0]
+            field = ".".join(str(part) for part in first["loc"]) or "the file"
+            raise ConfigError(f"{location}: {field}: {first['msg']}; {hint}.") from None
+
+    def write(self, key: str, artifact: Artifact) -> str:
+        """Replace the artifact; the same artifact gives the same bytes."""
+        return self.write_bytes(key, (artifact.model_dump_json(indent=2) + "\n").encode())
+
+
+def _filesystem(location: str) -> tuple[Any, str]:
+    import fsspec  # only URLs pay for it
+
+    filesystem, path = fsspec.core.url_to_fs(location)
+    return filesystem, path
+
+
+def _replace(path: Path, content: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(beside, 0o666 & ~_umask())  # noqa: PTH101 - mkstemp made it private
+        os.replace(beside, path)  # noqa: PTH105
+    except BaseException:
+        Path(beside).unlink(missing_ok=True)
+        raise
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def beside(key: str, name: str) -> str:
+    """The key of a file in the same folder."""
+    folder, slash, _ = key.rpartition("/")
+    return f"{folder}{slash}{name}"
+
+
+def within(folder: str, name: str) -> str:
+    """The key of a file in a folder."""
+    return f"{folder.rstrip('/')}/{name}"

@@ -1,0 +1,38 @@
+"""A figure as people read it: one way for the terminal, the artifacts' sentences and the report."""
+
+from __future__ import annotations
+
+_BINARY = ("", "Ki", "Mi", "Gi", "Ti", "Pi")
+
+
+def format_value(value: float | None, unit: str) -> str:
+    """Three significant digits with the unit; shares close to 100 % keep three decimals, and no data is said.
+
+    >>> format_value(99.9512, "%"), format_value(0.02134, "%"), format_value(486.3, "ms")
+    ('99.951 %', '0.0213 %', '486 ms')
+    >>> format_value(3.2e9, "bytes"), format_value(12345.6, "requests"), format_value(None, "ms")
+    ('2.98 GiB', '12,346 requests', 'no data')
+    """
+    if value is None:
+        return "no data"
+    if unit.startswith("bytes"):
+        return _bytes(value) + unit.removeprefix("bytes")
+    if unit.startswith("%") and 99 <= abs(value) < 100:
+        return f"{value:.3f} {unit}"
+    return f"{_digits(value)} {unit}".rstrip()
+
+
+def format_change(change: float | None) -> str:
+    """A relative change in per cent, with its sign: 0.1834 → +18.3 %."""
+    return "undefined" if change is None else f"{100 * change:+,.1f} %"
+
+
+def _digits(value: float) -> str:
+    return f"{value:,.0f}" if abs(value) >= 100 or value == int(value) else f"{value:.3g}"
+
+
+def _bytes(value: float) -> str:
+    power = 0
+    while abs(value) >= 1024 and power < len(_BINARY) - 1:
+        value, power = value / 1024, power + 1
+    return f"{value:.3g} {_BINARY[power]}B"

@@ -1,0 +1,181 @@
+"""The whole week in one go: every stage in its order, each only when its inputs have changed since it last ran."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from observability import __version__, stages
+from observability.artifacts import ReleaseIndex, Retrospective, ServiceEntry
+from observability.errors import NotEnoughDataError
+from observability.layout import INDEX, RECORDING, Layout
+from observability.ledger import Ledger
+from observability.model import DAYS_BEFORE, FIRST_DAY, LAST_DAY, Release, format_instant
+from observability.store import beside
+
+if TYPE_CHECKING:
+    from observability.detection.episodes import Setting
+    from observability.sources import Source
+
+WORST_FIRST = ("CRITICAL", "NEEDS ATTENTION", "STABLE", "EXCELLENT")
+Report = Callable[[str, bool], None]
+"""Told after each stage: its name, and whether it ran or was found unchanged."""
+
+
+@dataclass(frozen=True)
+class Week:
+    """One release's week below one root.
+
+    ``identity`` is what the samples depend on besides the release file: the server's URL, or a recording's digest.
+    ``warn`` is told of days without data, which do not stop the week.
+    """
+
+    release: Release
+    source: Source
+    layout: Layout
+    setting: Setting
+    identity: str
+    now: datetime
+    report: Report
+    warn: Callable[[str], None]
+
+    def run(self) -> ReleaseIndex:
+        """Every stage whose time has come. Raises ``NotEnoughDataError`` while days are to come, or none has data."""
+        over = [n for n in range(LAST_DAY + 1) if self.now >= self.release.calendar.window(n).end]
+        if over:
+            self._baseline()
+            days = [number for number in over if number >= FIRST_DAY and self._day(number)]
+            self._anomalies(over)
+            for service in self.release.services:
+                self._health(service, days)
+        if len(over) <= LAST_DAY:
+            name = f"day {len(over)}" if over else "the GA day"
+            raise NotEnoughDataError(
+                f"{max(len(over) - 1, 0)} of {LAST_DAY} days are over, and {name} ends at "
+                f"{format_instant(self.release.calendar.window(len(over)).end)}; run the same command then."
+            )
+        if not days:
+            raise NotEnoughDataError("None of the seven days has data, so there is nothing to report.")
+        entries = [self._conclude(service, days) for service in self.release.services]
+        return self._index(entries)
+
+    @cached_property
+    def _ledger(self) -> Ledger:
+        return Ledger.open(self.layout.store)
+
+    @cached_property
+    def _about(self) -> tuple[str, ...]:
+        return (__version__, self.release.model_dump_json(exclude={"prometheus"}), self.identity)
+
+    def _once(self, stage: str, inputs: Sequence[str], outputs: Sequence[str], action: Callable[[], object]) -> None:
+        ran = self._ledger.once(stage, self._ledger.digest(inputs, *self._about), outputs, action)
+        self.report(stage, ran)
+
+    def _baseline(self) -> None:
+        services, layout = self.release.services, self.layout
+        outputs = [key for s in services for key in (layout.ga_summary(s), layout.pre_release(s))]
+        outputs += [layout.evidence(s, n) for s in services for n in range(-DAYS_BEFORE, 1)] + [RECORDING]
+        self._once(
+            "GA day and the week before it", [], outputs, lambda: stages.collect_ga(self.release, self.source, layout)
+        )
+
+    def _day(self, number: int) -> bool:
+        """Collect a day that is over; whether it has data."""
+        services, layout = self.release.services, self.layout
+        baselines = stages.read_baselines(self.release, layout)
+        outputs = [key(s, number) for s in services for key in (layout.day_summary, layout.evidence)]
+        try:
+            self._once(
+                f"day {number}",
+                [layout.ga_summary(service) for service in services],
+                outputs,
+                lambda: stages.collect_day(self.release, self.source, layout, number, baselines, now=self.now),
+            )
+        except NotEnoughDataError as error:
+            self.warn(str(error))
+            return False
+        return True
+
+    def _anomalies(self, over: Sequence[int]) -> None:
+        services, layout = self.release.services, self.layout
+        until = self.release.calendar.window(over[-1]).end
+        self._once(
+            "anomalies",
+            [layout.evidence(s, n) for s in services for n in range(-DAYS_BEFORE, LAST_DAY + 1)],
+            [layout.anomalies(service) for service in services],
+            lambda: stages.detect(self.release, self.source, layout, self.setting, now=until),
+        )
+
+    def _health(self, service: str, days: Sequence[int]) -> None:
+        store, layout, anomalies = self.layout.store, self.layout, self.layout.anomalies(service)
+        summaries = [layout.day_summary(service, number) for number in days]
+        outputs = [layout.health(service, number) for number in days]
+
+        def assess() -> None:
+            for number, summary, output in zip(days, summaries, outputs, strict=True):
+                stages.report_health(store, summary, anomalies, output, number)
+
+        self._once(f"health of {service}", [*summaries, anomalies], outputs, assess)
+
+    def _conclude(self, service: str, days: Sequence[int]) -> ServiceEntry:
+        """Regressions, burn-downs and the retrospective of one service."""
+        store, layout = self.layout.store, self.layout
+        ga, summaries = layout.ga_summary(service), [layout.day_summary(service, number) for number in days]
+        stability, inputs = beside(summaries[0], ""), [ga, layout.pre_release(service), *summaries]
+        regressions, slo, anomalies = layout.regressions(service), layout.slo(service), layout.anomalies(service)
+        report = layout.report(service)
+        report_json = report.removesuffix(".md") + ".json"
+
+        def judge() -> None:
+            stages.analyse_regressions(store, ga, stability, regressions)
+            stages.burn_down(store, ga, stability, slo)
+
+        def retrospective() -> None:
+            stages.build_retrospective(
+                store,
+                ga_dir=beside(ga, ""),
+                stability_key=stability,
+                regressions_key=regressions,
+                anomalies_key=anomalies,
+                output_key=report,
+            )
+
+        self._once(f"regressions and SLOs of {service}", inputs, [regressions, slo], judge)
+        health = [layout.health(service, number) for number in days]
+        self._once(
+            f"retrospective of {service}",
+            [*inputs, regressions, anomalies, *health],
+            [report, report_json],
+            retrospective,
+        )
+        found = store.read(report_json, Retrospective, "delete it and run again")
+        return ServiceEntry(
+            service=service,
+            overall_status=found.overall_status,
+            advice=found.advice,
+            why=found.why,
+            coverage=found.coverage,
+            report=report,
+        )
+
+    def _index(self, entries: Sequence[ServiceEntry]) -> ReleaseIndex:
+        """The services, the worst first; written where there are several."""
+        ranked = sorted(entries, key=lambda entry: (WORST_FIRST.index(entry.overall_status), entry.service))
+        index = ReleaseIndex(release=self.release.release, ga_day_timestamp=self.release.ga, services=tuple(ranked))
+        if len(ranked) > 1:
+            stages.write_index(self.layout.store, index)
+        return index
+
+
+def stage_count(release: Release) -> int:
+    """How many stages a whole week has."""
+    return 2 + LAST_DAY + 3 * len(release.services)
+
+
+def report_location(week: Week, index: ReleaseIndex) -> str:
+    """The page to open: the only service's report, or the index."""
+    several = len(index.services) > 1
+    return week.layout.store.location(f"{INDEX}.md" if several else index.services[0].report)

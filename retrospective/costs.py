@@ -1,0 +1,134 @@
+"""What the week cost, from the daily costs, and where to look first. No cost data, no advice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from statistics import fmean
+from typing import Literal
+
+from observability.artifacts import CostAnalysis, CostDay, DaySummary
+from observability.units import format_value
+from retrospective.changes import DRIFT
+from retrospective.week import Week
+from retrospective.wording import both, moved
+
+COST = "estimated_cost_per_hour"
+PARTS = ("compute", "storage", "network", "other")
+HALVES = ((1, 2, 3), (5, 6, 7))  # day 4 is the middle and belongs to neither
+MIN_HALF_DAYS = 2
+TREND_PERCENT = 10.0
+
+
+def analyse_cost(week: Week) -> CostAnalysis:
+    """Totals over days 1 to 7, those with a cost; ``cost_breakdown`` is per day, so it adds up to the daily average."""
+    daily = [cost for cost in (_total(week, day) for day in week.days) if cost is not None]
+    ga_cost = _total(week, week.ga)
+    return CostAnalysis(
+        ga_day_cost=ga_cost,
+        seven_day_total_cost=sum(daily) if daily else None,
+        daily_average_cost=fmean(daily) if daily else None,
+        cost_trend=_trend(_halves({day.day_number: _total(week, day) for day in week.days})),
+        cost_breakdown={part: _average(week, part) for part in PARTS},
+        cost_optimization_recommendations=tuple(_advice(week, ga_cost, fmean(daily))) if daily else (),
+        currency=_currency(week),
+        days_counted=len(daily),
+        note=_note(week, len(daily)),
+    )
+
+
+def _total(week: Week, day: DaySummary) -> float | None:
+    """The day's cost; in files without a breakdown, its cost per hour times its hours."""
+    if day.cost is not None:
+        return day.cost.total
+    per_hour = day.value(COST)
+    return None if per_hour is None else per_hour * week.calendar.day.total_seconds() / 3600
+
+
+def _part(day: DaySummary, part: str) -> float | None:
+    cost: float | None = getattr(day.cost, part) if day.cost is not None else None
+    return cost
+
+
+def _average(week: Week, part: str) -> float | None:
+    costs = [cost for cost in (_part(day, part) for day in week.days) if cost is not None]
+    return fmean(costs) if costs else None
+
+
+def _halves(costs: Mapping[int, float | None]) -> tuple[float, float] | None:
+    """Daily averages of the week's two halves; None where one has too few days."""
+    halves = [[cost for day in half if (cost := costs.get(day)) is not None] for half in HALVES]
+    if any(len(half) < MIN_HALF_DAYS for half in halves):
+        return None
+    return fmean(halves[0]), fmean(halves[1])
+
+
+def _trend(halves: tuple[float, float] | None) -> Literal["increasing", "stable", "decreasing", "unknown"]:
+    """The documents' rule: the second half averages 10 % above (or below) the first."""
+    if halves is None or halves[0] <= 0:
+        return "unknown"
+    change = 100.0 * (halves[1] / halves[0] - 1.0)
+    return "increasing" if change >= TREND_PERCENT else "decreasing" if change <= -TREND_PERCENT else "stable"
+
+
+def _currency(week: Week) -> str | None:
+    costs: list[CostDay] = [day.cost for day in week.all_days if day.cost is not None]
+    return costs[0].currency if costs else None
+
+
+def _note(week: Week, days: int) -> str | None:
+    if days == 0:
+        reason = next((d.kpis[COST].note for d in week.all_days if COST in d.kpis and d.kpis[COST].note), None)
+        return f"No cost: {reason}." if reason else "No cost: the summaries hold none; give the release file `prices:`."
+    if _currency(week) is None:
+        return "The files state a cost per hour without a currency or a breakdown; a day is its hours times that."
+    return None
+
+
+def _advice(week: Week, ga_cost: float | None, daily: float) -> Iterator[str]:
+    yield from _largest(week, daily)
+    yield from _grown(week)
+    currency = _currency(week) or ""
+    if ga_cost is not None and ga_cost > 0 and 100 * (daily / ga_cost - 1) > DRIFT:
+        change = 100 * (daily / ga_cost - 1)
+        yield f"Find out why a day costs {change:.0f} % more than the GA day ({both(ga_cost, daily, currency)})"
+    yield from _per_million(week)
+
+
+def _largest(week: Week, daily: float) -> Iterator[str]:
+    parts = {part: cost for part in PARTS if (cost := _average(week, part)) is not None}
+    if len(parts) > 1 and daily > 0:
+        part = max(parts, key=lambda name: parts[name])
+        yield (
+            f"Look at {part} first: it is {100 * parts[part] / daily:.0f} % of the daily cost "
+            f"({format_value(parts[part], _currency(week) or '')} of {format_value(daily, _currency(week) or '')})"
+        )
+
+
+def _grown(week: Week) -> Iterator[str]:
+    for part in PARTS:
+        halves = _halves({day.day_number: _part(day, part) for day in week.days})
+        if _trend(halves) == "increasing" and halves is not None:
+            change = 100 * (halves[1] / halves[0] - 1)
+            yield (
+                f"Find out why {part} {moved(change)} from days 1–3 to days 5–7 "
+                f"({both(*halves, _currency(week) or '')} a day)"
+            )
+
+
+def _per_million(week: Week) -> Iterator[str]:
+    """The cost of a million requests, where it moved from the GA day to the week's mean."""
+    before, per_day = _unit_cost(week, week.ga), [_unit_cost(week, day) for day in week.days]
+    known = [cost for cost in per_day if cost is not None]
+    if before is None or before <= 0 or not known:
+        return
+    change = 100 * (fmean(known) / before - 1)
+    if change > DRIFT:
+        amounts = both(before, fmean(known), _currency(week) or "")
+        yield f"Find out why a million requests cost {change:.0f} % more than on the GA day ({amounts})"
+
+
+def _unit_cost(week: Week, day: DaySummary) -> float | None:
+    total, rate = _total(week, day), day.value("request_rate")
+    if total is None or rate is None or rate <= 0:
+        return None
+    return total / (rate * week.calendar.day.total_seconds() / 1e6)

@@ -1,0 +1,218 @@
+"""What went badly and when: runs of days in which an objective was missed, a KPI was far worse, or an alert fired."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from observability.artifacts import SEVERITIES, Degradation, Severity
+from observability.model import LAST_DAY, Direction
+from observability.units import format_value
+from retrospective.changes import LARGE
+from retrospective.week import INCIDENTS, ObjectiveWeek, Week, change_of, family
+from retrospective.wording import count, day_list, listed, runs
+
+BUDGET_DAYS = 30.0  # the usual SLO period (Google SRE workbook, ch. 2)
+TICKET_PERCENT = 10.0  # of that budget: what the SRE workbook (ch. 5) opens a ticket for
+
+Outcome = tuple[Literal["resolved", "ongoing", "unknown"], str]
+
+
+@dataclass(frozen=True)
+class Run:
+    """Consecutive days on which one thing was wrong."""
+
+    family: str
+    days: tuple[int, ...]
+    found: Degradation
+
+
+def degradations(week: Week) -> tuple[Degradation, ...]:
+    """One per run of days, the worst first.
+
+    Severity: an objective's run is critical when it spent the whole 30-day budget, high from 10 % of it, else medium;
+    a KPI's is high when it more than doubled, else medium; a critical alert's is critical while it still fires at the
+    end of the last day, else high. A KPI's run is left out where a missed objective of the same kind covers its days.
+    """
+    missed = [run for slos in _same_events(week) for run in _missed(week, slos)]
+    covered = {(run.family, day) for run in missed for day in run.days}
+    worse = [run for run in _worse(week) if not all((run.family, day) in covered for day in run.days)]
+    found = [run.found for run in (*missed, *worse, *_alerts(week))]
+    return tuple(sorted(found, key=lambda item: (-SEVERITIES.index(item.severity), item.day_occurred)))
+
+
+def _same_events(week: Week) -> list[list[ObjectiveWeek]]:
+    """Objectives that count the same events stand together: availability and the error rate are one matter."""
+    groups: dict[object, list[ObjectiveWeek]] = {}
+    for slo in sorted(week.objectives, key=lambda slo: not slo.counts_bad):
+        events = tuple((day, found.bad, found.total, found.compliant) for day, found in slo.days.items())
+        known = any(bad is not None for _, bad, _, _ in events)
+        groups.setdefault(events if known else slo.name, []).append(slo)
+    return list(groups.values())
+
+
+def _missed(week: Week, slos: Sequence[ObjectiveWeek]) -> Iterator[Run]:
+    slo = slos[0]
+    states = {day: found.compliant for day, found in slo.days.items() if day not in week.partial}
+    about = week.about(slo.kpi)
+    for days in runs(day for day, compliant in states.items() if compliant is False):
+        worst = max(days, key=lambda day: (_badness(slo, day), -day))
+        outcome = _outcome(days, states.get, lambda day: format_value(slo.days[day].value, slo.unit))
+        yield Run(
+            family(about.category),
+            tuple(days),
+            Degradation(
+                day_occurred=days[0],
+                category=about.category,
+                description=f"{listed([s.name for s in slos])}: {_against(slo, worst)}{_worst_of(worst, days)}",
+                severity=_budget_severity(slo, days),
+                impact=_budget_impact(slo, days),
+                resolution_status=outcome[0],
+                resolution_details=outcome[1],
+                metric_name=slo.kpi,
+            ),
+        )
+
+
+def _badness(slo: ObjectiveWeek, day: int) -> float:
+    value = slo.days[day].value
+    return -math.inf if value is None else value if slo.counts_bad else -value
+
+
+def _against(slo: ObjectiveWeek, day: int) -> str:
+    limit = f"an objective of at {'most' if slo.counts_bad else 'least'} {format_value(slo.target, slo.unit)}"
+    text = f"{format_value(slo.days[day].value, slo.unit)} on {day_list([day])} against {limit}"
+    ga = slo.days.get(0)
+    if day == 0 or ga is None or ga.value is None:
+        return text
+    return f"{text}, {format_value(ga.value, slo.unit)} on the GA day"
+
+
+def _worst_of(worst: int, days: Sequence[int]) -> str:
+    return f" (the worst of {day_list(days)})" if len(days) > 1 else ""
+
+
+def _budget_share(slo: ObjectiveWeek, days: Sequence[int]) -> float | None:
+    """What the days spent of the 30-day budget at their traffic, in per cent; None where events were not counted."""
+    burns = [burn for burn in map(slo.burn, days) if burn is not None]
+    return 100.0 * sum(burns) / BUDGET_DAYS if len(burns) == len(days) else None
+
+
+def _budget_severity(slo: ObjectiveWeek, days: Sequence[int]) -> Severity:
+    share = _budget_share(slo, days)
+    if share is None or share < TICKET_PERCENT:
+        return "medium"
+    return "high" if share < 100.0 else "critical"
+
+
+def _budget_impact(slo: ObjectiveWeek, days: Sequence[int]) -> str:
+    share = _budget_share(slo, days)
+    if share is None:
+        return f"Objective missed on {count(len(days), 'day')}; the events were not counted"
+    found = [slo.days[day] for day in days]
+    bad = sum(day.bad for day in found if day.bad is not None)
+    total = sum(day.total for day in found if day.total is not None)
+    return f"{bad:,.0f} of {total:,.0f} events bad: {share:.3g} % of a 30-day error budget"
+
+
+def _worse(week: Week) -> list[Run]:
+    """KPIs that were more than 30 % worse than on the GA day. Those of one category on the same days are one run."""
+    together: dict[tuple[str, tuple[int, ...]], dict[str, dict[int, float]]] = {}
+    for kpi in week.kpis:
+        if kpi == INCIDENTS or week.is_twin(kpi):
+            continue
+        changes = _changes(week, kpi)
+        for days in runs(day for day, change in changes.items() if change > LARGE):
+            found = together.setdefault((week.about(kpi).category, tuple(days)), {})
+            found[kpi] = {day: changes[day] for day in days}
+    return [_worse_run(week, category, days, kpis) for (category, days), kpis in together.items()]
+
+
+def _changes(week: Week, kpi: str) -> dict[int, float]:
+    """Day → how much worse than on the GA day, in per cent; negative is better. Two-sided KPIs have no worse."""
+    about, values = week.about(kpi), week.values(kpi)
+    ga = values.pop(0, None)
+    if ga is None or about.direction is Direction.TWO_SIDED:
+        return {}
+    sign = -1.0 if about.direction is Direction.HIGHER_IS_BETTER and not about.is_ratio else 1.0
+    changes = {day: change_of(about, ga, value) for day, value in values.items()}
+    return {day: sign * change for day, change in changes.items() if change is not None}
+
+
+def _worse_run(week: Week, category: str, days: tuple[int, ...], kpis: Mapping[str, Mapping[int, float]]) -> Run:
+    kpi, *others = sorted(kpis, key=lambda name: max(kpis[name].values()), reverse=True)
+    changes, values = kpis[kpi], week.values(kpi)
+    unit = week.about(kpi).unit
+    worst = max(days, key=lambda day: (changes[day], -day))
+    states = {day: change > LARGE for day, change in _changes(week, kpi).items()}
+    outcome = _outcome(
+        days, lambda day: None if day not in states else not states[day], lambda day: format_value(values[day], unit)
+    )
+    likewise = [f"{name} ({_more(max(kpis[name].values()))})" for name in others]
+    return Run(
+        family(category),
+        days,
+        Degradation(
+            day_occurred=days[0],
+            category=category,
+            description=f"{kpi}: {format_value(values[worst], unit)} on {day_list([worst])} against "
+            f"{format_value(values[0], unit)} on the GA day ({_more(changes[worst])}){_worst_of(worst, days)}"
+            + (f", likewise {listed(likewise, 3)}" if likewise else ""),
+            severity="high" if changes[worst] > 100.0 else "medium",
+            impact=f"More than {LARGE:.0f} % worse than on the GA day for {count(len(days), 'day')}",
+            resolution_status=outcome[0],
+            resolution_details=outcome[1],
+            metric_name=kpi,
+        ),
+    )
+
+
+def _more(change: float) -> str:
+    return "from 0" if math.isinf(change) else f"{change:,.0f} % worse"
+
+
+def _alerts(week: Week) -> Iterator[Run]:
+    values = week.values(INCIDENTS)
+    for days in runs(day for day, value in values.items() if value > 0):
+        still = days[-1] == LAST_DAY and still_firing(week) is True
+        details = "Still firing at the end of day 7" if still else "Not firing at the end of day 7"
+        outcome = _outcome(days, lambda day: None if day not in values else values[day] == 0, lambda _: "no alert")
+        if days[-1] == LAST_DAY:
+            outcome = ("ongoing" if still else "resolved", details)
+        numbers = listed([f"{values[day]:,.0f} on {day_list([day])}" for day in days])
+        yield Run(
+            "incidents",
+            tuple(days),
+            Degradation(
+                day_occurred=days[0],
+                category="incidents",
+                description=f"Critical alerts fired: {numbers}",
+                severity="critical" if still else "high",
+                impact=f"Critical alerts on {count(len(days), 'day')}; one over midnight counts on both",
+                resolution_status=outcome[0],
+                resolution_details=outcome[1],
+                metric_name=INCIDENTS,
+            ),
+        )
+
+
+def still_firing(week: Week) -> bool | None:
+    """Whether a critical alert fired at the end of the last day: in its last hour where the hours are known."""
+    last = next((day for day in week.days if day.day_number == LAST_DAY), None)
+    if last is None or week.value(last, INCIDENTS) is None:
+        return None
+    hourly = last.kpis[INCIDENTS].hourly if INCIDENTS in last.kpis else ()
+    known = hourly[-1] if hourly and hourly[-1] is not None else week.value(last, INCIDENTS)
+    return known is not None and known > 0
+
+
+def _outcome(days: Sequence[int], is_fine: Callable[[int], bool | None], shown: Callable[[int], str]) -> Outcome:
+    """Resolved where the next day was fine; ongoing where the last day was not; unknown where the next has no data."""
+    following = days[-1] + 1
+    if following > LAST_DAY:
+        return "ongoing", f"Still so on day {LAST_DAY}"
+    if is_fine(following) is None:
+        return "unknown", f"No data on day {following}"
+    return "resolved", f"Recovered on day {following} ({shown(following)})"

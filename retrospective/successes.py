@@ -1,0 +1,125 @@
+"""What went well, with the figures that it rests on. Missing data is no success."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from observability.artifacts import Success
+from observability.model import LAST_DAY, Direction
+from observability.units import format_value
+from retrospective.changes import DRIFT, change_percent, deciding, described, has_values, is_worse, size
+from retrospective.week import INCIDENTS, ObjectiveWeek, Week, change_of
+from retrospective.wording import count, day_list
+
+
+def successes(week: Week) -> tuple[Success, ...]:
+    """What held: objectives, alerts, KPIs. Each names the days that it was assessed on."""
+    return (*_objectives_met(week), *_no_alert(week), *_improved(week), *_held(week))
+
+
+def _objectives_met(week: Week) -> Iterator[Success]:
+    for slo in week.objectives:
+        assessed = [day for day, found in slo.days.items() if found.compliant is not None and day not in week.partial]
+        if not assessed or not all(slo.days[day].compliant for day in assessed):
+            continue
+        actual = _over_the_week(slo)
+        yield Success(
+            category=week.about(slo.kpi).category,
+            description=f"{slo.name} met its objective on {_all_of(assessed)}",
+            metric_name=slo.kpi,
+            target_value=f"{'at most' if slo.counts_bad else 'at least'} {format_value(slo.target, slo.unit)}",
+            actual_value=format_value(actual, slo.unit),
+            achievement_percent=_achievement(actual, slo.target, slo.counts_bad),
+        )
+
+
+def _over_the_week(slo: ObjectiveWeek) -> float | None:
+    """Share of good events (of bad ones where the objective counts them) over all days, every event counting once."""
+    counted = [(day.bad, day.total) for day in slo.days.values() if day.bad is not None and day.total is not None]
+    total = sum(total for _, total in counted)
+    if total <= 0:
+        return None
+    bad = sum(bad for bad, _ in counted)
+    return 100.0 * (bad if slo.counts_bad else total - bad) / total
+
+
+def _achievement(actual: float | None, target: float, lower_is_better: bool) -> float | None:
+    """actual / target in per cent, or target / actual where lower is better; None where nothing divides."""
+    if actual is None or (actual == 0 and lower_is_better):
+        return None
+    return 100.0 * (target / actual if lower_is_better else actual / target)
+
+
+def _all_of(days: list[int]) -> str:
+    missing = [day for day in range(LAST_DAY + 1) if day not in days]
+    text = f"each of the {count(len(days), 'assessed day')}" if len(days) > 1 else f"the one assessed day ({days[0]})"
+    return f"{text}; not assessed: {day_list(missing)}" if missing else text
+
+
+def _no_alert(week: Week) -> Iterator[Success]:
+    values = week.values(INCIDENTS)
+    if values and all(value == 0 for value in values.values()):
+        yield Success(
+            category="incidents",
+            description=f"No critical alert fired on {_all_of(list(values))}",
+            metric_name=INCIDENTS,
+            target_value="0 incidents",
+            actual_value="0 incidents",
+            achievement_percent=None,
+        )
+
+
+def _improved(week: Week) -> Iterator[Success]:
+    """Changes for the better that were tested and are real."""
+    for row in deciding(week.regression.rows if week.regression else ()):
+        if row.real is True and row.direction is not Direction.TWO_SIDED and has_values(row) and not is_worse(row):
+            yield Success(
+                category=row.category,
+                description=f"{described(row)} against the week before GA: a real change for the better",
+                metric_name=row.metric_name,
+                target_value=format_value(row.baseline_value, row.unit),
+                actual_value=format_value(row.current_value, row.unit),
+                achievement_percent=None,
+            )
+
+
+def _held(week: Week) -> Iterator[Success]:
+    """KPIs within 10 % of the week before GA and of the GA day; without a week before, of the GA day on each day."""
+    for kpi in week.kpis:
+        if kpi == INCIDENTS or week.is_twin(kpi):
+            continue
+        held = _within_baselines(week, kpi) if week.has_before else _within_ga_day(week, kpi)
+        if held is not None:
+            about = week.about(kpi)
+            yield Success(
+                category=about.category,
+                description=f"{kpi} held within {DRIFT:.0f} % of {held[0]}",
+                metric_name=kpi,
+                target_value=f"within {DRIFT:.0f} %",
+                actual_value=held[1],
+                achievement_percent=None,
+            )
+
+
+def _within_baselines(week: Week, kpi: str) -> tuple[str, str] | None:
+    rows = {row.baseline: row for row in (week.regression.rows if week.regression else ()) if row.metric_name == kpi}
+    both_rows = [rows.get("week_before"), rows.get("ga_day")]
+    changes = [change_percent(row) if row and has_values(row) and size(row) <= DRIFT else None for row in both_rows]
+    if changes[0] is None or changes[1] is None:
+        return None
+    return "the week before GA and of the GA day", f"{changes[0]:+.1f} % and {changes[1]:+.1f} %"
+
+
+def _within_ga_day(week: Week, kpi: str) -> tuple[str, str] | None:
+    values = week.values(kpi)
+    ga = values.pop(0, None)
+    if ga is None or not values:
+        return None
+    changes = [change_of(week.about(kpi), ga, value) for value in values.values()]
+    known = [change for change in changes if change is not None]
+    furthest = max(known, key=abs, default=math.inf)
+    if len(known) < len(changes) or abs(furthest) > DRIFT:
+        return None
+    days = day_list(values)
+    return f"the GA day on {days} (there is no week before GA to compare with)", f"at most {furthest:+.1f} %"

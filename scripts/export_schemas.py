@@ -1,0 +1,24 @@
+"""Write the JSON Schema of every artifact to ``docs/schemas/``, from the types in ``observability/artifacts.py``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from observability.artifacts import ARTIFACTS, Artifact
+
+FOLDER = Path(__file__).parent.parent / "docs" / "schemas"
+
+
+def schema_text(artifact: type[Artifact]) -> str:
+    """The schema of what is accepted when the file is read. What the stages write keeps to it, with every key."""
+    return json.dumps(artifact.model_json_schema(), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def main() -> None:
+    for name, artifact in ARTIFACTS.items():
+        (FOLDER / f"{name}.json").write_text(schema_text(artifact), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

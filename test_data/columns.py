@@ -1,0 +1,152 @@
+"""The columns of ``observability.model.Samples`` straight from the generated series.
+
+Written simply and apart from ``observability.sources``, to be compared with it. Step k holds scrape k and no other, so
+nothing needs to be looked up, and the catalog's queries are spelled out as loops.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+import numpy as np
+
+from observability.model import Calendar, Samples
+from test_data.events import GA, SCRAPE_OFFSET_S, STEP_S
+from test_data.traffic import Floats
+from test_data.week import Series, Week
+
+BUCKETS = {
+    "http_latency": "http_request_duration_seconds_bucket",
+    "db_latency": "db_client_operation_duration_seconds_bucket",
+}
+SUMS = {
+    "memory_bytes": "container_memory_working_set_bytes",
+    "redis_memory": "redis_memory_used_bytes",
+    "db_sessions": "pg_stat_activity_count",
+    "storage_used": "kubelet_volume_stats_used_bytes",
+}
+ALERTS = "critical_alerts"
+RANGE_STEPS = 5  # of rate(...[5m])
+SCRAPE_TO_END_MS = (STEP_S - SCRAPE_OFFSET_S) * 1000 - 1  # a step is asked for at its last millisecond
+
+
+def by_day(week: Week, service: str) -> dict[int, Samples]:
+    """Day → the service's samples, as a source returns them: without the columns that have no sample in the day."""
+    whole = columns(week, service)
+    found = {}
+    for day in week.timeline.days:
+        part = {name: values[week.timeline.minutes_of(day)] for name, values in whole.items()}
+        quiet = {name for name, values in part.items() if np.isnan(values).all()}
+        if not part[ALERTS].any():
+            quiet |= {ALERTS, f"{ALERTS}.started"}
+        shown = {name: values for name, values in part.items() if name not in quiet}
+        found[day] = Samples(service, Calendar(GA).window(day), STEP_S, shown)
+    return found
+
+
+def columns(week: Week, service: str) -> dict[str, Floats]:
+    """Every column over all days, shape (minutes,)."""
+    requests = week.select("http_requests_total", service=service)
+    errors = [series for series in requests if series.labels["code"].startswith("5")]
+    hits = week.select("redis_keyspace_hits_total", service=service)
+    lookups = hits + week.select("redis_keyspace_misses_total", service=service)
+    counters = {"http_requests": requests, "http_errors": errors, "redis_hits": hits, "redis_lookups": lookups}
+    found = {name: added([increases(one.values) for one in series], week) for name, series in counters.items()}
+    for name, metric in BUCKETS.items():
+        series = week.select(metric, service=service)
+        for bound in dict.fromkeys(one.labels["le"] for one in series):
+            of_bound = [increases(one.values) for one in series if one.labels["le"] == bound]
+            found[f"{name}.le.{bound}"] = added(of_bound, week)
+    return found | _usage(week, service) | _shared(week) | _alerts(week, service)
+
+
+def increases(values: Floats) -> Floats:
+    """A counter's increase since the scrape that saw it last, at each scrape that sees it, shape (minutes,).
+
+    A lower value is a reset, and counts whole. A series that appears later than the first scrape counts from 0: the
+    rest of its service had been scraped before. One that is there from the beginning has an unknown past: NaN.
+    """
+    seen = np.flatnonzero(~np.isnan(values))
+    now = values[seen]
+    last = np.concatenate([[0.0 if seen[0] > 0 else np.nan], now[:-1]])
+    found = np.full(values.size, np.nan)
+    found[seen] = np.where(now < last, now, now - last)
+    return found
+
+
+def added(parts: Sequence[Floats], week: Week) -> Floats:
+    """The sum over those that have a value, NaN where none has."""
+    total = np.full(week.timeline.minutes, np.nan)
+    for part in parts:
+        total = np.where(np.isnan(part), total, np.nan_to_num(total) + part)
+    return total
+
+
+def rate(samples: Sequence[tuple[int, float]], end_ms: int, range_ms: int) -> float:
+    """PromQL's ``rate`` at ``end_ms`` of the counter's (time in ms, value) in the range before it; NaN below two.
+
+    The increase is stretched to the range's borders, but by no more than half an interval where the next sample is
+    further off than 1.1 intervals, and not to before the counter was 0. (Prometheus documentation, "Query functions",
+    rate; ``promql/functions.go``, ``extrapolatedRate``. Newer versions clamp in another order, which makes no
+    difference here.) Multiplied before it is divided, so that a short decimal number stays one.
+    """
+    if len(samples) < 2:
+        return np.nan
+    (first_ms, first), (last_ms, _) = samples[0], samples[-1]
+    steps = [(before, after) for (_, before), (_, after) in pairwise(samples)]
+    increase = sum(after if after < before else after - before for before, after in steps)
+    sampled = last_ms - first_ms
+    interval = sampled / len(steps)
+    to_start: float = first_ms - (end_ms - range_ms)
+    if increase > 0:
+        to_start = min(to_start, sampled * (first / increase))
+    to_start = to_start if to_start < 1.1 * interval else interval / 2
+    to_end = end_ms - last_ms if end_ms - last_ms < 1.1 * interval else interval / 2
+    return increase * (sampled + to_start + to_end) * 1000 / (sampled * range_ms)
+
+
+def rates(series: Series) -> Floats:
+    """``rate(series[5m])`` at the end of each step, shape (minutes,)."""
+    step_ms = STEP_S * 1000
+    scrapes = [(minute * step_ms, value) for minute, value in enumerate(series.values.tolist())]
+    found = np.full(len(scrapes), np.nan)
+    for k, (scraped_ms, _) in enumerate(scrapes):
+        window = [(at_ms, value) for at_ms, value in scrapes[max(0, k + 1 - RANGE_STEPS) : k + 1] if value == value]
+        found[k] = rate(window, scraped_ms + SCRAPE_TO_END_MS, RANGE_STEPS * step_ms)
+    return found
+
+
+def _usage(week: Week, service: str) -> dict[str, Floats]:
+    cpu = week.select("container_cpu_usage_seconds_total", service=service)
+    sent = week.select("container_network_transmit_bytes_total", service=service)
+    received = week.select("container_network_receive_bytes_total", service=service)
+    sums = {name: [one.values for one in week.select(metric, service=service)] for name, metric in SUMS.items()}
+    limits = "kube_pod_container_resource_limits"
+    for name, resource in {"cpu_limit_cores": "cpu", "memory_limit_bytes": "memory"}.items():
+        sums[name] = [one.values for one in week.select(limits, service=service, resource=resource)]
+    sums["cpu_cores"] = [rates(one) for one in cpu]
+    sums["network_octets"] = [rates(one) for one in sent + received]
+    return {name: added(parts, week) for name, parts in sums.items()}
+
+
+def _shared(week: Week) -> dict[str, Floats]:
+    """What concerns all services alike: the nodes, and how many targets there are, whether they answer or not."""
+    idle = [rates(series) for series in week.select("node_cpu_seconds_total", mode="idle")]
+    available = added([series.values for series in week.select("node_memory_MemAvailable_bytes")], week)
+    installed = added([series.values for series in week.select("node_memory_MemTotal_bytes")], week)
+    targets = added([np.where(np.isnan(series.values), np.nan, 1.0) for series in week.select("up")], week)
+    return {
+        "cluster_cpu": 1 - added(idle, week) / len(idle),
+        "cluster_memory": 1 - available / installed,
+        "targets": targets,
+    }
+
+
+def _alerts(week: Week, service: str) -> dict[str, Floats]:
+    """How many critical alerts fire, and how many of them did not a minute before, as seen while it happened."""
+    alerts = week.select("ALERTS", service=service, alertstate="firing", severity="critical")
+    firing = [np.nan_to_num(series.values) for series in alerts]
+    started = [np.diff(one, prepend=0.0).clip(0) for one in firing]
+    nothing = np.zeros(week.timeline.minutes)
+    return {ALERTS: sum(firing, nothing), f"{ALERTS}.started": sum(started, nothing)}

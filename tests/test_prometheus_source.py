@@ -1,0 +1,590 @@
+"""The Prometheus source against a server of our own: what it asks, how it folds, what it says when it is refused."""
+
+import json
+import re
+import socket
+import threading
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from werkzeug import Response
+
+from observability.errors import ConfigError, SourceError
+from observability.model import Plan, Query, SourceInfo, Window, parse_instant
+from observability.sources import prometheus
+from observability.sources.prometheus import Prometheus
+
+GA = datetime(2025, 11, 18, tzinfo=UTC)
+STEP = 60
+NAN = float("nan")
+LEAD = 5  # steps of 60 s that counters are asked for before the window
+TIMEOUT = timedelta(seconds=20)
+RANGE, INSTANT = "/api/v1/query_range", "/api/v1/query"
+
+
+@pytest.fixture(autouse=True)
+def _no_waiting(monkeypatch):
+    monkeypatch.setattr(prometheus, "BACKOFF_S", 0.0)
+
+
+def window(steps, step_s=STEP):
+    return Window(start=GA, end=GA + timedelta(seconds=steps * step_s))
+
+
+def plan(*queries, services=("shop",), label="service", step_s=STEP):
+    return Plan(services, label, step_s, queries)
+
+
+def query(kind, name="q", promql=None):
+    return Query(name=name, type=kind, promql=promql or f"last_over_time({name}[60s])")
+
+
+def series(values, first=0, **labels):
+    """One series that has ``values`` from step ``first`` of the window on; before the window steps are negative."""
+    return labels, {first + k: str(value) for k, value in enumerate(values) if value is not None}
+
+
+def success(kind, result, **more):
+    return {"status": "success", "data": {"resultType": kind, "result": result}, **more}
+
+
+class Server:
+    """As much of Prometheus as it takes: each promql has its series, and the steps' last values are what is there."""
+
+    def __init__(self, httpserver):
+        self.http = httpserver
+        self.url = httpserver.url_for("").rstrip("/")
+        self.held = {}
+        self.warnings = []
+        httpserver.expect_request(RANGE).respond_with_handler(self._range)
+        httpserver.expect_request(INSTANT).respond_with_handler(self._instant)
+
+    def hold(self, name, *held):
+        self.held[name] = held
+
+    def asked(self, path=RANGE):
+        return [request.args.to_dict() for request, _ in self.http.log if request.path == path]
+
+    def _series(self, request):
+        query = request.args["query"]
+        return next((held for name, held in self.held.items() if re.search(rf"\b{name}\b", query)), ())
+
+    def _answer(self, kind, result):
+        more = {"warnings": self.warnings} if self.warnings else {}
+        return Response(json.dumps(success(kind, result, **more)), content_type="application/json")
+
+    def _range(self, request):
+        start, end = (parse_instant(request.args[key]).timestamp() for key in ("start", "end"))
+        step = int(request.args["step"])
+        result = []
+        for labels, values in self._series(request):
+            times = {GA.timestamp() + (k + 1) * step - 0.001: text for k, text in values.items()}
+            points = [[time, text] for time, text in sorted(times.items()) if start <= time <= end]
+            result += [{"metric": labels, "values": points}] if points else []
+        return self._answer("matrix", result)
+
+    def _instant(self, request):
+        last = (parse_instant(request.args["time"]) - GA).total_seconds() // STEP
+        result = []
+        for labels, values in self._series(request):
+            before = [text for k, text in sorted(values.items()) if k <= last]
+            result += [{"metric": labels, "value": [0, before[-1]]}] if before else []
+        return self._answer("vector", result)
+
+
+@pytest.fixture
+def server(httpserver):
+    return Server(httpserver)
+
+
+def fetch(server, plan, window):
+    return Prometheus(server.url, TIMEOUT).fetch(plan, window)
+
+
+def columns(server, query, steps, **plan_fields):
+    """Service → the columns of the one query, over the first steps after GA."""
+    found = fetch(server, plan(query, **plan_fields), window(steps))
+    return {service: {name: c.tolist() for name, c in samples.columns.items()} for service, samples in found.items()}
+
+
+# What is asked
+
+
+def test_a_step_is_evaluated_at_its_last_millisecond(server):
+    fetch(server, plan(query("gauge", promql="up")), window(3))
+    assert server.asked() == [
+        {
+            "query": "up",
+            "start": "2025-11-18T00:00:59.999Z",
+            "end": "2025-11-18T00:02:59.999Z",
+            "step": "60",
+            "timeout": "20",
+        }
+    ]
+
+
+def test_counters_are_asked_for_from_five_minutes_before_and_for_the_last_value_before_that(server):
+    fetch(server, plan(query("counter", "requests")), window(3))
+    [asked], [before] = server.asked(), server.asked(INSTANT)
+    assert (asked["start"], asked["end"]) == ("2025-11-17T23:55:59.999Z", "2025-11-18T00:02:59.999Z")
+    assert before == {
+        "query": "last_over_time(requests[1d])",
+        "time": "2025-11-17T23:54:59.999Z",
+        "timeout": "20",
+    }
+
+
+@pytest.mark.parametrize(
+    ("promql", "looking_back"),
+    [
+        ("last_over_time(a_total[60s])", "last_over_time(a_total[1d])"),
+        (' last_over_time( a_total{b="]",c=~"x|y"} [1m30s] ) ', 'last_over_time(a_total{b="]",c=~"x|y"}[1d])'),
+        (r'last_over_time({__name__=~"a|b",c="\"}"}[60s])', r'last_over_time({__name__=~"a|b",c="\"}"}[1d])'),
+        ("a_total", "last_over_time(a_total[1d])"),
+        ("a_total{b='}'}", "last_over_time(a_total{b='}'}[1d])"),
+        ("last_over_time(a_total[60s] offset 1m)", None),
+        ("last_over_time(a_total[60s:15s])", None),
+        ("a_total + b_total", None),
+        ("label_replace(a_total, 'b', '$1', 'c', '(.*)')", None),
+    ],
+)
+def test_the_query_for_the_last_value_before(server, promql, looking_back):
+    fetch(server, plan(query("counter", promql=promql)), window(1))
+    assert server.asked(INSTANT)[0]["query"] == (looking_back or promql)
+
+
+def test_alerts_are_asked_for_from_the_step_before(server):
+    fetch(server, plan(query("alerts", promql="ALERTS")), window(3))
+    [asked] = server.asked()
+    assert (asked["start"], asked["end"]) == ("2025-11-17T23:59:59.999Z", "2025-11-18T00:02:59.999Z")
+
+
+def test_no_request_asks_for_more_points_than_the_server_gives_and_none_twice(server, monkeypatch):
+    monkeypatch.setattr(prometheus, "MAX_POINTS", 4)
+    server.hold("up", series(range(10), service="shop"))
+    found = columns(server, query("gauge", promql="up"), 10)
+    assert found == {"shop": {"q": [float(k) for k in range(10)]}}
+    assert [(asked["start"][11:19], asked["end"][11:19]) for asked in server.asked()] == [
+        ("00:00:59", "00:03:59"),
+        ("00:04:59", "00:07:59"),
+        ("00:08:59", "00:09:59"),
+    ]
+
+
+def test_the_servers_own_limit_is_kept(server):
+    fetch(server, plan(query("gauge"), step_s=5), window(17280, step_s=5))
+    points = [
+        (parse_instant(asked["end"]) - parse_instant(asked["start"])).total_seconds() / 5 + 1
+        for asked in server.asked()
+    ]
+    assert points == [11_000, 17_280 - 11_000]
+
+
+def test_a_ga_instant_between_seconds_is_asked_for_exactly(server):
+    start = GA + timedelta(milliseconds=250)
+    fetch(server, plan(query("gauge")), Window(start=start, end=start + timedelta(seconds=60)))
+    assert server.asked()[0]["start"] == "2025-11-18T00:01:00.249Z"
+
+
+def test_points_off_the_ends_of_the_range_are_left_out(httpserver):
+    """VictoriaMetrics aligns a range to whole steps, and answers one point more."""
+    points = [[GA.timestamp() + 60 * k, str(k)] for k in range(4)]
+    httpserver.expect_request(RANGE).respond_with_json(success("matrix", [{"metric": {}, "values": points}]))
+    source = Prometheus(httpserver.url_for(""), TIMEOUT)
+    samples = source.fetch(plan(query("gauge")), window(3))["shop"]
+    np.testing.assert_array_equal(samples.columns["q"], [1, 2, 3])
+
+
+# Services
+
+
+def test_each_service_has_the_series_of_its_label(server):
+    server.hold("up", series([1, 2], service="shop"), series([3, 4], service="desk"), series([9, 9], service="other"))
+    found = columns(server, query("gauge", promql="up"), 2, services=("shop", "desk"))
+    assert found == {"shop": {"q": [1, 2]}, "desk": {"q": [3, 4]}}
+
+
+def test_a_series_without_the_label_concerns_all_services(server):
+    server.hold("up", series([7, 8]))
+    assert columns(server, query("gauge", promql="up"), 2, services=("shop", "desk")) == {
+        "shop": {"q": [7, 8]},
+        "desk": {"q": [7, 8]},
+    }
+
+
+def test_without_a_service_label_everything_is_the_one_service(server):
+    server.hold("q", series([10] * 6 + [15], first=-6, service="a"), series([4] * 6 + [6], first=-6, service="b"))
+    assert columns(server, query("counter"), 1, label=None) == {"shop": {"q": [(15 - 10) + (6 - 4)]}}
+
+
+def test_a_service_without_series_has_no_column(server):
+    server.hold("a", series([1], service="shop"))
+    queries = [
+        query(kind, name) for name, kind in {"a": "gauge", "b": "counter", "c": "buckets", "d": "alerts"}.items()
+    ]
+    assert list(fetch(server, plan(*queries), window(1))["shop"].columns) == ["a"]
+
+
+# Gauges
+
+
+def test_a_gauge_is_missing_where_it_has_no_point(server):
+    server.hold("up", series([5, None, 7], service="shop"))
+    np.testing.assert_array_equal(columns(server, query("gauge", promql="up"), 4)["shop"]["q"], [5, NAN, 7, NAN])
+
+
+@pytest.mark.parametrize("text", ["NaN", "+Inf", "-Inf"])
+def test_values_that_are_no_numbers_are_dropped_and_counted(server, text):
+    server.hold("up", series([text, "1e-07", text], service="shop"))
+    samples = fetch(server, plan(query("gauge", promql="up"), services=("shop", "desk")), window(3))
+    np.testing.assert_array_equal(samples["shop"].columns["q"], [NAN, 1e-07, NAN])
+    assert samples["shop"].warnings == ("q: values that are not finite numbers were left out: 2",)
+    assert samples["desk"].warnings == ()
+
+
+def test_a_gauge_of_nothing_but_nan_is_no_column(server):
+    server.hold("up", series(["NaN", "NaN"], service="shop"))
+    assert columns(server, query("gauge", promql="up"), 2) == {"shop": {}}
+
+
+def test_two_series_for_one_gauge_are_refused(server):
+    server.hold("up", series([1], service="shop", pod="a"), series([1], service="shop", pod="b"))
+    with pytest.raises(ConfigError, match=r"'q' returned 2 series for service 'shop'.*sum by \(service\).*: up$"):
+        columns(server, query("gauge", promql="up"), 1)
+
+
+# Counters
+
+
+def test_a_counter_is_the_increase_summed_over_its_series(server):
+    server.hold(
+        "q",
+        series([100, 100, 100, 100, 100, 100, 110, 130], first=-6, service="shop", instance="a"),
+        series([50, 50, 50, 50, 50, 50, 5, None], first=-6, service="shop", instance="b"),  # reset, then not seen
+    )
+    assert columns(server, query("counter"), 2)["shop"]["q"] == [(110 - 100) + 5, 130 - 110]
+
+
+def test_the_last_value_before_may_be_hours_old(server):
+    server.hold("q", series([100], first=-300, service="shop"), series([160, 161], first=1, service="shop"))
+    np.testing.assert_array_equal(columns(server, query("counter"), 3)["shop"]["q"], [NAN, 160 - 100, 1])
+
+
+def test_a_new_pod_counts_from_zero(server):
+    server.hold(
+        "q",
+        series([100] * 12, first=-9, service="shop", job="web", instance="a"),
+        series([40, 44], first=1, service="shop", job="web", instance="b"),
+    )
+    assert columns(server, query("counter"), 3)["shop"]["q"] == [0, 0 + 40, 0 + 4]
+
+
+def test_a_pod_that_took_over_counts_from_zero(server):
+    """The old pod is only known from before the window."""
+    server.hold(
+        "q",
+        series([100], first=-20, service="shop", job="web", instance="a"),
+        series([40, 44], service="shop", job="web", instance="b"),
+    )
+    assert columns(server, query("counter"), 2)["shop"]["q"] == [40, 44 - 40]
+
+
+def test_the_first_error_counts_where_the_requests_were_seen_before(server):
+    server.hold("requests", series([1000] * 12, first=-9, service="shop", instance="a"))
+    server.hold("errors", series([2, 3], first=1, service="shop", instance="a"))
+    found = fetch(server, plan(query("counter", "requests"), query("counter", "errors")), window(3))
+    np.testing.assert_array_equal(found["shop"].columns["errors"], [NAN, 2 - 0, 3 - 2])
+
+
+def test_a_service_that_is_scraped_for_the_first_time_has_an_unknown_past(server):
+    server.hold(
+        "q",
+        series([1000] * 12, first=-9, service="shop", job="web", instance="a"),
+        series([10**6, 10**6 + 3], first=1, service="desk", job="web", instance="d"),
+    )
+    found = columns(server, query("counter"), 3, services=("shop", "desk"))
+    np.testing.assert_array_equal(found["desk"]["q"], [NAN, NAN, 3])
+
+
+def test_targets_that_are_first_scraped_in_turn_have_an_unknown_past(server):
+    """The server's first minutes: the counters are old, and one target comes a step later than the other."""
+    server.hold(
+        "q",
+        series([5000, 5001, 5002], service="shop", job="web", instance="a"),
+        series([7000, 7004], first=1, service="shop", job="web", instance="b"),
+    )
+    np.testing.assert_array_equal(columns(server, query("counter"), 3)["shop"]["q"], [NAN, 1, 1 + 4])
+
+
+def test_adjacent_windows_add_up(server):
+    server.hold(
+        "q",
+        series([1000 + 7 * k for k in range(20)], first=-2, service="shop", job="web", instance="a"),
+        series([9000 + k for k in range(18)], first=1, service="shop", job="web", instance="b"),
+        series([40, 44, None, 60, 2, 8], first=8, service="shop", job="web", instance="c"),
+    )
+    source, plan_ = Prometheus(server.url, TIMEOUT), plan(query("counter"))
+    whole = source.fetch(plan_, window(18))["shop"].columns["q"]
+    for middle in (1, 4, 9, 11):
+        border = GA + timedelta(seconds=middle * STEP)
+        first, second = Window(start=GA, end=border), Window(start=border, end=window(18).end)
+        parts = [source.fetch(plan_, part)["shop"].columns["q"] for part in (first, second)]
+        np.testing.assert_array_equal(np.concatenate(parts), whole)
+
+
+def test_a_counter_value_that_is_no_number_is_not_seen(server):
+    server.hold("q", series([10] * 6 + [15, "NaN", 22], first=-6, service="shop"))
+    samples = fetch(server, plan(query("counter")), window(3))["shop"]
+    np.testing.assert_array_equal(samples.columns["q"], [5, NAN, 22 - 15])
+    assert samples.warnings == ("q: values that are not finite numbers were left out: 1",)
+
+
+# Buckets
+
+
+def test_buckets_are_columns_by_bound(server):
+    server.hold(
+        "q",
+        *(
+            series([n] * 6 + [2 * n], first=-6, service="shop", le=le)
+            for le, n in {"+Inf": 9, "0.5": 4, "10": 6}.items()
+        ),
+    )
+    found = columns(server, query("buckets"), 1)["shop"]
+    assert list(found.items()) == [("q.le.0.5", [4]), ("q.le.10.0", [6]), ("q.le.+Inf", [9])]
+
+
+def test_bounds_that_are_equal_numbers_are_one_series(server):
+    """A server or client that is upgraded starts to write le="1.0" for le="1": the counter goes on."""
+    server.hold(
+        "q",
+        series([100] * 9 + [103], first=-9, service="shop", instance="a", le="1"),
+        series([105, 110], first=1, service="shop", instance="a", le="1.0"),
+    )
+    assert columns(server, query("buckets"), 3)["shop"] == {"q.le.1.0": [3, 2, 5]}
+
+
+@pytest.mark.parametrize("labels", [{}, {"le": "often"}])
+def test_buckets_without_bounds_are_refused(server, labels):
+    server.hold("q", series([1], service="shop", **labels))
+    with pytest.raises(ConfigError, match=r"'q' returned a series without a number in the label 'le'.*_bucket"):
+        columns(server, query("buckets"), 1)
+
+
+# Alerts
+
+
+def test_alerts_are_counted_and_their_starts(server):
+    server.hold(
+        "ALERTS",
+        series([1, 1, None, 1], first=-1, service="shop", alertname="Slow"),  # from before; ends, and starts again
+        series([1, 1], service="shop", alertname="Down"),
+        series([1], first=3, alertname="Everything"),
+        series([1], first=3, service="other", alertname="Down"),
+    )
+    assert columns(server, query("alerts", promql="ALERTS"), 4)["shop"] == {
+        "q": [2, 1, 1, 1],
+        "q.started": [1, 0, 1, 1],
+    }
+
+
+def test_an_alert_that_ended_before_the_window_is_no_column(server):
+    server.hold("ALERTS", series([1], first=-1, service="shop", alertname="Slow"))
+    assert columns(server, query("alerts", promql="ALERTS"), 2) == {"shop": {}}
+
+
+# The server's word
+
+
+def test_warnings_are_kept_once_with_the_querys_name(server):
+    server.warnings = ["partial response:\n store-2 is down"]
+    samples = fetch(server, plan(query("counter", "a"), query("gauge", "b")), window(1))["shop"]
+    assert samples.warnings == (
+        "a: partial response: store-2 is down",
+        "b: partial response: store-2 is down",
+    )
+
+
+def asking(url, promql="last_over_time(q[60s])", timeout=TIMEOUT):
+    return Prometheus(url, timeout).fetch(plan(query("gauge", promql=promql)), window(1))
+
+
+ERROR = {"status": "error", "errorType": "x", "error": "the server's\nown words"}
+HTML = "<html>Please log in</html>"
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "error", "message"),
+    [
+        (
+            400,
+            ERROR,
+            ConfigError,
+            r"HTTP 400 \(the server's own words\); correct the query: last_over_time\(q\[60s\]\)",
+        ),
+        (422, ERROR, ConfigError, r"HTTP 422 \(the server's own words\); correct the query"),
+        (401, HTML, SourceError, r"HTTP 401 \(UNAUTHORIZED\); give credentials"),
+        (403, ERROR, SourceError, r"HTTP 403 \(the server's own words\); give credentials"),
+        (404, HTML, SourceError, r"HTTP 404 \(NOT FOUND\); check that this is Prometheus' base URL"),
+        (408, ERROR, SourceError, r"HTTP 408 \(the server's own words\), also after 3 more attempts"),
+        (429, ERROR, SourceError, r"HTTP 429 \(the server's own words\), also after 3 more attempts"),
+        (500, ERROR, SourceError, r"HTTP 500 \(the server's own words\), also after"),
+        (502, HTML, SourceError, r"HTTP 502 \(BAD GATEWAY\), also after"),
+        (503, ERROR, SourceError, r"HTTP 503 \(the server's own words\), also after"),
+        (504, "", SourceError, r"HTTP 504 \(GATEWAY TIMEOUT\), also after"),
+        (418, HTML, SourceError, r"HTTP 418 \(I'M A TEAPOT\); check the URL"),
+        (204, "", SourceError, r"HTTP 204 \(NO CONTENT\); check the URL"),
+        (200, HTML, SourceError, r"the answer \(text/plain\) is not JSON; .*login page"),
+        (200, '{"status": "succ', SourceError, r"is not JSON"),
+        (200, "[]", SourceError, r"is not JSON"),
+        (200, ERROR, SourceError, r"the server reports an error \(the server's own words\)"),
+        (200, {"status": "success"}, SourceError, r"the answer is not a matrix"),
+        (200, success("vector", []), SourceError, r"the answer is not a matrix"),
+        (200, success("matrix", [{"metric": {}, "values": [[0, None]]}]), SourceError, r"not one of Prometheus"),
+        (200, success("matrix", [{"metric": {}, "histograms": []}]), SourceError, r"not one of Prometheus"),
+        (200, success("matrix", {"a": 1}), SourceError, r"not one of Prometheus"),
+    ],
+)
+def test_refusals(httpserver, status, body, error, message):
+    text = body if isinstance(body, str) else json.dumps(body)
+    httpserver.expect_request(RANGE).respond_with_data(text, status=status, content_type="text/plain; charset=utf-8")
+    with pytest.raises(error, match=message) as raised:
+        asking(httpserver.url_for(""))
+    start = f"query 'q' at http://{httpserver.host}:{httpserver.port}: "
+    assert str(raised.value).startswith(start)
+    assert "\n" not in str(raised.value)
+
+
+def test_a_very_long_reason_is_cut(httpserver):
+    httpserver.expect_request(RANGE).respond_with_json({"error": "x" * 10_000}, status=500)
+    with pytest.raises(SourceError) as raised:
+        asking(httpserver.url_for(""))
+    assert len(str(raised.value)) < 500
+
+
+def test_a_busy_server_is_asked_again(httpserver):
+    httpserver.expect_ordered_request(RANGE).respond_with_data("busy", status=503)
+    httpserver.expect_ordered_request(RANGE).respond_with_data("busy", status=503)
+    httpserver.expect_ordered_request(RANGE).respond_with_json(success("matrix", []))
+    assert asking(httpserver.url_for(""))["shop"].columns == {}
+    assert len(httpserver.log) == 3
+
+
+def test_a_busy_server_is_not_asked_for_ever(httpserver):
+    httpserver.expect_request(RANGE).respond_with_data("busy", status=503)
+    with pytest.raises(SourceError, match="HTTP 503"):
+        asking(httpserver.url_for(""))
+    assert len(httpserver.log) == 1 + prometheus.RETRIES
+
+
+@pytest.mark.parametrize(("asked_for", "waited"), [("2", [2.0]), ("86400", [prometheus.RETRY_AFTER_MAX_S])])
+def test_retry_after_is_honoured_within_bounds(httpserver, monkeypatch, asked_for, waited):
+    waits = []
+    monkeypatch.setattr("urllib3.util.retry.time", SimpleNamespace(sleep=waits.append))
+    httpserver.expect_ordered_request(RANGE).respond_with_data("", status=429, headers={"Retry-After": asked_for})
+    httpserver.expect_ordered_request(RANGE).respond_with_json(success("matrix", []))
+    asking(httpserver.url_for(""))
+    assert waits == waited
+
+
+def test_a_refused_connection_is_one_sentence():
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        url = f"http://127.0.0.1:{free.getsockname()[1]}"
+        with pytest.raises(SourceError) as raised:
+            asking(url)
+    assert str(raised.value) == (
+        f"query 'q' at {url}: the server cannot be reached (Connection refused); "
+        "check the URL and that the server runs."
+    )
+
+
+def test_an_unknown_host_is_named(monkeypatch):
+    def unknown(*_):
+        raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+
+    monkeypatch.setattr(socket, "getaddrinfo", unknown)
+    with pytest.raises(SourceError, match=r"http://nowhere\.invalid:9090: .*Name or service not known"):
+        asking("http://nowhere.invalid:9090")
+
+
+def test_a_server_that_does_not_answer(httpserver, monkeypatch):
+    monkeypatch.setattr(prometheus, "READ_RETRIES", 0)
+    done = threading.Event()
+    httpserver.expect_request(RANGE).respond_with_handler(lambda _: Response(str(done.wait(60))))
+    try:
+        with pytest.raises(SourceError, match=r"no answer within 0\.05 s; raise `timeout` under `prometheus:`"):
+            asking(httpserver.url_for(""), timeout=timedelta(milliseconds=50))
+    finally:
+        done.set()
+
+
+def test_a_redirect_is_followed(httpserver):
+    httpserver.expect_request("/old" + RANGE).respond_with_data(
+        "", status=302, headers={"Location": httpserver.url_for("/new")}
+    )
+    httpserver.expect_request("/new").respond_with_json(success("matrix", []))
+    assert asking(httpserver.url_for("/old"))["shop"].columns == {}
+
+
+# The URL
+
+
+@pytest.mark.parametrize("path", ["", "/", "/prometheus", "/prometheus/"])
+def test_the_url_may_have_a_path_and_a_slash(httpserver, path):
+    httpserver.expect_request(path.rstrip("/") + RANGE).respond_with_json(success("matrix", []))
+    assert asking(f"http://{httpserver.host}:{httpserver.port}{path}")["shop"].columns == {}
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "localhost:9090",
+        "ftp://localhost",
+        "http://",
+        "",
+        "http://host:port",
+        "http://host:70000",
+        "http://[::1",
+        "http://a b",
+    ],
+)
+def test_a_url_that_cannot_be_used_is_named(url):
+    with pytest.raises(ConfigError, match="cannot be used; write it like http://localhost:9090") as raised:
+        Prometheus(url, TIMEOUT)
+    assert f"'{url}'" in str(raised.value)
+
+
+@pytest.mark.parametrize("url", ["http://me:secret@host:port", "http://host?token=secret", "http://me:se?cret@host"])
+def test_a_url_that_cannot_be_used_is_not_shown_when_it_may_hold_a_secret(url):
+    with pytest.raises(ConfigError) as raised:
+        Prometheus(url, TIMEOUT)
+    assert "cret" not in str(raised.value)
+
+
+def test_credentials_are_sent_and_never_shown(httpserver):
+    httpserver.expect_request(RANGE).respond_with_data("no", status=401)
+    source = Prometheus(f"http://me:s%C3%A9cret%40@{httpserver.host}:{httpserver.port}", TIMEOUT)
+    asked = plan(query("gauge"))
+    with pytest.raises(SourceError) as raised:
+        source.fetch(asked, window(1))
+    authorization = httpserver.log[0][0].authorization
+    assert (authorization.username, authorization.password) == ("me", "sécret@")
+    shown = f"{raised.value} {source.url} {source.info(asked)}"
+    assert "cret" not in shown
+    assert "me:" not in shown
+
+
+def test_info_names_the_server_without_credentials():
+    source = Prometheus("https://me:secret@host:9090/prom/", TIMEOUT)
+    assert source.info(plan(step_s=30)) == SourceInfo(prometheus="https://host:9090/prom", step_s=30)
+
+
+def test_an_answer_is_parsed_once(server, monkeypatch):
+    loads, parsed = json.loads, []
+    monkeypatch.setattr(json, "loads", lambda text, **more: parsed.append(text) or loads(text, **more))
+    server.hold("up", series([1], service="shop"))
+    columns(server, query("gauge", promql="up"), 1)
+    assert len(parsed) == 1
