@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import PurePosixPath
+from typing import TYPE_CHECKING
 
-from observability.store import Store
+if TYPE_CHECKING:
+    from observability.store import Store
 
 GA_DIR, STABILITY_DIR, REPORT_DIR = "ga_kpis", "stability", "docs/final"
 GA_SUMMARY, PRE_RELEASE = "ga_kpi_summary.json", "pre_release_summary.json"

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from observability.artifacts import Regression
 from observability.model import Direction
 from observability.units import format_value
-from retrospective.week import FLAT_KPIS, family
+from retrospective.record import FLAT_KPIS, family
 from retrospective.wording import both, listed, moved
 
 # The documents' sizes, in per cent: a drift, a drift to look into, a regression.

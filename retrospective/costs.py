@@ -9,7 +9,7 @@ from typing import Literal
 from observability.artifacts import CostAnalysis, CostDay, DaySummary
 from observability.units import format_value
 from retrospective.changes import DRIFT
-from retrospective.week import Week
+from retrospective.record import WeekRecord
 from retrospective.wording import both, moved
 
 COST = "estimated_cost_per_hour"
@@ -19,7 +19,7 @@ MIN_HALF_DAYS = 2
 TREND_PERCENT = 10.0
 
 
-def analyse_cost(week: Week) -> CostAnalysis:
+def analyse_cost(week: WeekRecord) -> CostAnalysis:
     """Totals over days 1 to 7, those with a cost; ``cost_breakdown`` is per day, so it adds up to the daily average."""
     daily = [cost for cost in (_total(week, day) for day in week.days) if cost is not None]
     ga_cost = _total(week, week.ga)
@@ -36,7 +36,7 @@ def analyse_cost(week: Week) -> CostAnalysis:
     )
 
 
-def _total(week: Week, day: DaySummary) -> float | None:
+def _total(week: WeekRecord, day: DaySummary) -> float | None:
     """The day's cost; in files without a breakdown, its cost per hour times its hours."""
     if day.cost is not None:
         return day.cost.total
@@ -49,7 +49,7 @@ def _part(day: DaySummary, part: str) -> float | None:
     return cost
 
 
-def _average(week: Week, part: str) -> float | None:
+def _average(week: WeekRecord, part: str) -> float | None:
     costs = [cost for cost in (_part(day, part) for day in week.days) if cost is not None]
     return fmean(costs) if costs else None
 
@@ -70,12 +70,12 @@ def _trend(halves: tuple[float, float] | None) -> Literal["increasing", "stable"
     return "increasing" if change >= TREND_PERCENT else "decreasing" if change <= -TREND_PERCENT else "stable"
 
 
-def _currency(week: Week) -> str | None:
+def _currency(week: WeekRecord) -> str | None:
     costs: list[CostDay] = [day.cost for day in week.all_days if day.cost is not None]
     return costs[0].currency if costs else None
 
 
-def _note(week: Week, days: int) -> str | None:
+def _note(week: WeekRecord, days: int) -> str | None:
     if days == 0:
         reason = next((d.kpis[COST].note for d in week.all_days if COST in d.kpis and d.kpis[COST].note), None)
         return f"No cost: {reason}." if reason else "No cost: the summaries hold none; give the release file `prices:`."
@@ -84,7 +84,7 @@ def _note(week: Week, days: int) -> str | None:
     return None
 
 
-def _advice(week: Week, ga_cost: float | None, daily: float) -> Iterator[str]:
+def _advice(week: WeekRecord, ga_cost: float | None, daily: float) -> Iterator[str]:
     yield from _largest(week, daily)
     yield from _grown(week)
     currency = _currency(week) or ""
@@ -94,7 +94,7 @@ def _advice(week: Week, ga_cost: float | None, daily: float) -> Iterator[str]:
     yield from _per_million(week)
 
 
-def _largest(week: Week, daily: float) -> Iterator[str]:
+def _largest(week: WeekRecord, daily: float) -> Iterator[str]:
     parts = {part: cost for part in PARTS if (cost := _average(week, part)) is not None}
     if len(parts) > 1 and daily > 0:
         part = max(parts, key=lambda name: parts[name])
@@ -104,7 +104,7 @@ def _largest(week: Week, daily: float) -> Iterator[str]:
         )
 
 
-def _grown(week: Week) -> Iterator[str]:
+def _grown(week: WeekRecord) -> Iterator[str]:
     for part in PARTS:
         halves = _halves({day.day_number: _part(day, part) for day in week.days})
         if _trend(halves) == "increasing" and halves is not None:
@@ -115,7 +115,7 @@ def _grown(week: Week) -> Iterator[str]:
             )
 
 
-def _per_million(week: Week) -> Iterator[str]:
+def _per_million(week: WeekRecord) -> Iterator[str]:
     """The cost of a million requests, where it moved from the GA day to the week's mean."""
     before, per_day = _unit_cost(week, week.ga), [_unit_cost(week, day) for day in week.days]
     known = [cost for cost in per_day if cost is not None]
@@ -127,7 +127,7 @@ def _per_million(week: Week) -> Iterator[str]:
         yield f"Find out why a million requests cost {change:.0f} % more than on the GA day ({amounts})"
 
 
-def _unit_cost(week: Week, day: DaySummary) -> float | None:
+def _unit_cost(week: WeekRecord, day: DaySummary) -> float | None:
     total, rate = _total(week, day), day.value("request_rate")
     if total is None or rate is None or rate <= 0:
         return None

@@ -11,7 +11,7 @@ from observability.artifacts import SEVERITIES, Degradation, Severity
 from observability.model import LAST_DAY, Direction
 from observability.units import format_value
 from retrospective.changes import LARGE
-from retrospective.week import INCIDENTS, ObjectiveWeek, Week, change_of, family
+from retrospective.record import INCIDENTS, ObjectiveWeek, WeekRecord, change_of, family
 from retrospective.wording import count, day_list, listed, runs
 
 BUDGET_DAYS = 30.0  # the usual SLO period (Google SRE workbook, ch. 2)
@@ -29,7 +29,7 @@ class Run:
     found: Degradation
 
 
-def degradations(week: Week) -> tuple[Degradation, ...]:
+def degradations(week: WeekRecord) -> tuple[Degradation, ...]:
     """One per run of days, the worst first.
 
     Severity: an objective's run is critical when it spent the whole 30-day budget, high from 10 % of it, else medium;
@@ -43,7 +43,7 @@ def degradations(week: Week) -> tuple[Degradation, ...]:
     return tuple(sorted(found, key=lambda item: (-SEVERITIES.index(item.severity), item.day_occurred)))
 
 
-def _same_events(week: Week) -> list[list[ObjectiveWeek]]:
+def _same_events(week: WeekRecord) -> list[list[ObjectiveWeek]]:
     """Objectives that count the same events stand together: availability and the error rate are one matter."""
     groups: dict[object, list[ObjectiveWeek]] = {}
     for slo in sorted(week.objectives, key=lambda slo: not slo.counts_bad):
@@ -53,12 +53,12 @@ def _same_events(week: Week) -> list[list[ObjectiveWeek]]:
     return list(groups.values())
 
 
-def _missed(week: Week, slos: Sequence[ObjectiveWeek]) -> Iterator[Run]:
+def _missed(week: WeekRecord, slos: Sequence[ObjectiveWeek]) -> Iterator[Run]:
     slo = slos[0]
     states = {day: found.compliant for day, found in slo.days.items() if day not in week.partial}
     about = week.about(slo.kpi)
     for days in runs(day for day, compliant in states.items() if compliant is False):
-        worst = max(days, key=lambda day: (_badness(slo, day), -day))
+        worst = slo.worst(days)
         outcome = _outcome(days, states.get, lambda day: format_value(slo.days[day].value, slo.unit))
         yield Run(
             family(about.category),
@@ -74,11 +74,6 @@ def _missed(week: Week, slos: Sequence[ObjectiveWeek]) -> Iterator[Run]:
                 metric_name=slo.kpi,
             ),
         )
-
-
-def _badness(slo: ObjectiveWeek, day: int) -> float:
-    value = slo.days[day].value
-    return -math.inf if value is None else value if slo.counts_bad else -value
 
 
 def _against(slo: ObjectiveWeek, day: int) -> str:
@@ -117,7 +112,7 @@ def _budget_impact(slo: ObjectiveWeek, days: Sequence[int]) -> str:
     return f"{bad:,.0f} of {total:,.0f} events bad: {share:.3g} % of a 30-day error budget"
 
 
-def _worse(week: Week) -> list[Run]:
+def _worse(week: WeekRecord) -> list[Run]:
     """KPIs that were more than 30 % worse than on the GA day. Those of one category on the same days are one run."""
     together: dict[tuple[str, tuple[int, ...]], dict[str, dict[int, float]]] = {}
     for kpi in week.kpis:
@@ -130,7 +125,7 @@ def _worse(week: Week) -> list[Run]:
     return [_worse_run(week, category, days, kpis) for (category, days), kpis in together.items()]
 
 
-def _changes(week: Week, kpi: str) -> dict[int, float]:
+def _changes(week: WeekRecord, kpi: str) -> dict[int, float]:
     """Day → how much worse than on the GA day, in per cent; negative is better. Two-sided KPIs have no worse."""
     about, values = week.about(kpi), week.values(kpi)
     ga = values.pop(0, None)
@@ -141,7 +136,7 @@ def _changes(week: Week, kpi: str) -> dict[int, float]:
     return {day: sign * change for day, change in changes.items() if change is not None}
 
 
-def _worse_run(week: Week, category: str, days: tuple[int, ...], kpis: Mapping[str, Mapping[int, float]]) -> Run:
+def _worse_run(week: WeekRecord, category: str, days: tuple[int, ...], kpis: Mapping[str, Mapping[int, float]]) -> Run:
     kpi, *others = sorted(kpis, key=lambda name: max(kpis[name].values()), reverse=True)
     changes, values = kpis[kpi], week.values(kpi)
     unit = week.about(kpi).unit
@@ -173,7 +168,7 @@ def _more(change: float) -> str:
     return "from 0" if math.isinf(change) else f"{change:,.0f} % worse"
 
 
-def _alerts(week: Week) -> Iterator[Run]:
+def _alerts(week: WeekRecord) -> Iterator[Run]:
     values = week.values(INCIDENTS)
     for days in runs(day for day, value in values.items() if value > 0):
         still = days[-1] == LAST_DAY and still_firing(week) is True
@@ -198,7 +193,7 @@ def _alerts(week: Week) -> Iterator[Run]:
         )
 
 
-def still_firing(week: Week) -> bool | None:
+def still_firing(week: WeekRecord) -> bool | None:
     """Whether a critical alert fired at the end of the last day: in its last hour where the hours are known."""
     last = next((day for day in week.days if day.day_number == LAST_DAY), None)
     if last is None or week.value(last, INCIDENTS) is None:

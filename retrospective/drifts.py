@@ -19,7 +19,7 @@ from retrospective.changes import (
     has_values,
     size,
 )
-from retrospective.week import INCIDENTS, Week, family
+from retrospective.record import INCIDENTS, WeekRecord, family
 from retrospective.wording import count, day_list
 
 Trend = Literal["increasing", "decreasing", "stable", "volatile", "unknown"]
@@ -30,7 +30,7 @@ MOST_CAUSES = 3
 UNDETERMINED = "undetermined from this data"
 
 
-def drifting(week: Week) -> list[Regression]:
+def drifting(week: WeekRecord) -> list[Regression]:
     """The drifts that count: one row per KPI, that of the baseline which decides, the largest first."""
     if week.regression is None:
         return []
@@ -39,7 +39,7 @@ def drifting(week: Week) -> list[Regression]:
     return sorted(rows, key=size, reverse=True)
 
 
-def unexpected_drifts(week: Week) -> tuple[UnexpectedDrift, ...]:
+def unexpected_drifts(week: WeekRecord) -> tuple[UnexpectedDrift, ...]:
     """``drift_percent`` is the change that was judged: of a share of events that of its bad ones."""
     return tuple(
         UnexpectedDrift(
@@ -79,14 +79,14 @@ def trend(values: Mapping[int, float]) -> Trend:
     return "volatile" if spread > VOLATILE_SPREAD * level else "stable"
 
 
-def _moved_with(week: Week, drift: Regression) -> tuple[str, ...]:
+def _moved_with(week: WeekRecord, drift: Regression) -> tuple[str, ...]:
     """What else moved in the same week: candidates from the data, ranked, and none where there is nothing."""
     own = family(drift.category)
     found = [*_other_kpis(week, drift, own), *_anomalies(week, own), *_alerts(week)]
     return tuple(found[:MOST_CAUSES]) or (UNDETERMINED,)
 
 
-def _other_kpis(week: Week, drift: Regression, own: str) -> Iterator[str]:
+def _other_kpis(week: WeekRecord, drift: Regression, own: str) -> Iterator[str]:
     """The largest change of each other family against the same baseline. Cost follows usage, so it explains nothing."""
     rows = [
         row
@@ -98,7 +98,7 @@ def _other_kpis(week: Week, drift: Regression, own: str) -> Iterator[str]:
             yield f"{described(related[0])} in the same week"
 
 
-def _anomalies(week: Week, own: str) -> Iterator[str]:
+def _anomalies(week: WeekRecord, own: str) -> Iterator[str]:
     """KPIs of other families with high or critical anomalies, the most severe first."""
     by_kpi: dict[str, list[Anomaly]] = {}
     for event in week.anomalies.anomalies if week.anomalies else ():
@@ -115,7 +115,7 @@ def _worst(events: list[Anomaly]) -> int:
     return max(SEVERITIES.index(event.severity) for event in events)
 
 
-def _alerts(week: Week) -> Iterator[str]:
+def _alerts(week: WeekRecord) -> Iterator[str]:
     days = [day for day, value in week.values(INCIDENTS).items() if value > 0]
     if days:
         yield f"critical alerts fired on {day_list(days)}"

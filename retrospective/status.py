@@ -1,83 +1,106 @@
-"""The overall status and the advice: every reason that speaks against the release, with its figures and what to do.
+"""The overall status, the advice, and one sentence why: the worst reason decides.
 
 | status | when | advice |
 |---|---|---|
 | CRITICAL | a severe real regression, a budget gone, a critical incident unresolved | roll back, or fix now |
 | NEEDS ATTENTION | a real regression, an SLO that ends before its window, a high incident | fix forward |
 | NEEDS ATTENTION | too little data to say | not assessable |
-| STABLE | only drifts, degradations of single days, or "watch" | watch, or keep |
-| EXCELLENT | none of these, and coverage of at least 95 % | keep |
+| STABLE | only drifts, degradations of single days, or something to watch | watch, or keep |
+| EXCELLENT | none of these, and a coverage of at least 95 % | keep |
 
-The week before GA decides whether a regression is real; the GA day is part of the release and never vetoes. "Roll back"
-is said only where the regression summary says it. Incidents are judged from the count of critical alerts; anomalies
-inform and decide nothing.
+The week before GA decides whether a regression is real; the GA day is part of the release and vetoes nothing.
+Incidents are judged from the count of critical alerts. Anomalies inform and decide nothing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Literal
+from typing import get_args
 
-from observability.artifacts import Regression, SloBurnDown, Status
-from observability.model import LAST_DAY, Direction
+from observability.artifacts import Status
+from observability.model import LAST_DAY
 from observability.units import format_value
-from retrospective.changes import (
-    DRIFT,
-    INVESTIGATE,
-    LARGE,
-    baseline_name,
-    by_family,
-    change_percent,
-    deciding,
-    described,
-    described_with,
-    has_values,
-    is_worse,
-    label,
-    size,
-)
-from retrospective.degradations import BUDGET_DAYS, degradations, still_firing
-from retrospective.week import INCIDENTS, Week, family
-from retrospective.wording import count, day_list, listed, sentence
-
-Advice = Literal["roll back", "fix now", "fix forward", "not assessable", "watch", "keep"]
-Priority = Literal["P0", "P1", "P2", "P3"]
+from retrospective.budgets import burn_rate, is_decided
+from retrospective.changes import baseline_name, deciding, described, has_values, size
+from retrospective.degradations import BUDGET_DAYS
+from retrospective.reasons import Advice, Reason, reasons_against
+from retrospective.record import WeekRecord
+from retrospective.wording import count, sentence
 
 STATUSES: tuple[Status, ...] = ("CRITICAL", "NEEDS ATTENTION", "STABLE", "EXCELLENT")
-ADVICE: tuple[Advice, ...] = ("roll back", "fix now", "fix forward", "not assessable", "watch", "keep")
-MIN_COVERAGE = 0.95
-
-
-@dataclass(frozen=True)
-class Reason:
-    """One thing that speaks against EXCELLENT: what it makes of the status, the figures, and what to do about it."""
-
-    status: Status
-    advice: Advice
-    evidence: str
-    priority: Priority
-    action: str
-    done_when: str
-    family: str
-
-    @property
-    def rank(self) -> tuple[int, int]:
-        return STATUSES.index(self.status), ADVICE.index(self.advice)
+_ADVICE: tuple[Advice, ...] = get_args(Advice)
+_DECISIONS: dict[Advice, str] = {
+    "roll back": "Roll {0} back",
+    "fix now": "Fix {0} now",
+    "fix forward": "Keep {0} and fix it forward",
+    "not assessable": "{0} cannot be assessed",
+    "watch": "Keep {0} and watch it",
+    "keep": "Keep {0}",
+}
 
 
 @dataclass(frozen=True)
 class Judgement:
+    """``reasons`` are ordered, the worst first; none of them means EXCELLENT."""
+
     status: Status
     advice: Advice
     why: str
     reasons: tuple[Reason, ...]
 
 
-def judge(week: Week) -> Judgement:
-    """The worst reason decides; ``why`` is one sentence. Reasons come worst first."""
-    found = [*_budgets(week), *_regressions(week), *_incidents(week), *_too_little(week), *_untested(week)]
-    found += _to_watch(week, {reason.family for reason in found})
-    reasons = tuple(sorted(found, key=lambda reason: reason.rank))
-    status, advice = (reasons[0].status, reasons[0].advice) if reasons else ("EXCELLENT", "keep")
-    return Judgement(status, advice, _why(week, advice, reasons), reasons)
+def judge(week: WeekRecord) -> Judgement:
+    """The status of the week by the table above."""
+    reasons = tuple(
+        sorted(reasons_against(week), key=lambda r: (STATUSES.index(r.status), _ADVICE.index(r.advice), r.priority))
+    )
+    status: Status = reasons[0].status if reasons else "EXCELLENT"
+    advice: Advice = reasons[0].advice if reasons else "keep"
+    return Judgement(status, advice, _why(week, status, advice, reasons), reasons)
+
+
+def _why(week: WeekRecord, status: Status, advice: Advice, reasons: tuple[Reason, ...]) -> str:
+    """Decision, magnitude, absolute values, against what, how sure, and what it means."""
+    decision = _DECISIONS[advice].format(week.ga.release or "the release")
+    parts = [reasons[0].evidence] if reasons else [*_nothing_found(week)]
+    if status == "CRITICAL":
+        parts.append(_waiting(week))
+    parts += [*_budgets_kept(week)]
+    if week.coverage is not None and advice != "not assessable":
+        parts.append(f"coverage {format_value(100 * week.coverage, '%')}")
+    if len(reasons) > 1:
+        parts.append(f"{count(len(reasons) - 1, 'further reason')} below")
+    return sentence(f"{decision}: {'; '.join(parts)}")
+
+
+def _nothing_found(week: WeekRecord) -> Iterator[str]:
+    """The smallest change that would have been named, and the largest one seen."""
+    rows = [row for row in deciding(week.regression.rows if week.regression else ()) if has_values(row)]
+    closest = max(rows, key=size)
+    yield (
+        f"none of {count(len(rows), 'KPI')} changed by more than 10 % for the worse against "
+        f"{baseline_name(closest.baseline)} (the largest change: {described(closest)})"
+    )
+
+
+def _budgets_kept(week: WeekRecord) -> Iterator[str]:
+    decided = [slo for slo in week.slos if is_decided(slo)]
+    rates = {slo.slo_name: rate for slo in decided if (rate := burn_rate(slo)) is not None}
+    if not rates or max(rates.values()) > 1:
+        return
+    name = max(rates, key=lambda slo: rates[slo])
+    yield (
+        f"{count(len(rates), 'objective')} of {len(week.slos)} within the error budget "
+        f"(closest: {name}, {100 * rates[name]:.3g} % of the window's budget used)"
+    )
+
+
+def _waiting(week: WeekRecord) -> str:
+    """What an hour of waiting costs at the last day's burn rate. At a rate of 1 the budget lasts 30 · 24 hours."""
+    rates = {slo.name: rate for slo in week.objectives if (rate := slo.burn(LAST_DAY)) is not None}
+    if not rates:
+        return f"what waiting costs is not known, because no events were counted on day {LAST_DAY}"
+    name = max(rates, key=lambda slo: rates[slo])
+    per_hour = 100 * rates[name] / (BUDGET_DAYS * 24)
+    return f"at day {LAST_DAY}'s rate an hour of waiting costs {per_hour:.2g} % of the 30-day {name} budget"

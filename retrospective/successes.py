@@ -9,16 +9,16 @@ from observability.artifacts import Success
 from observability.model import LAST_DAY, Direction
 from observability.units import format_value
 from retrospective.changes import DRIFT, change_percent, deciding, described, has_values, is_worse, size
-from retrospective.week import INCIDENTS, ObjectiveWeek, Week, change_of
+from retrospective.record import INCIDENTS, ObjectiveWeek, WeekRecord, change_of
 from retrospective.wording import count, day_list
 
 
-def successes(week: Week) -> tuple[Success, ...]:
+def successes(week: WeekRecord) -> tuple[Success, ...]:
     """What held: objectives, alerts, KPIs. Each names the days that it was assessed on."""
     return (*_objectives_met(week), *_no_alert(week), *_improved(week), *_held(week))
 
 
-def _objectives_met(week: Week) -> Iterator[Success]:
+def _objectives_met(week: WeekRecord) -> Iterator[Success]:
     for slo in week.objectives:
         assessed = [day for day, found in slo.days.items() if found.compliant is not None and day not in week.partial]
         if not assessed or not all(slo.days[day].compliant for day in assessed):
@@ -36,11 +36,10 @@ def _objectives_met(week: Week) -> Iterator[Success]:
 
 def _over_the_week(slo: ObjectiveWeek) -> float | None:
     """Share of good events (of bad ones where the objective counts them) over all days, every event counting once."""
-    counted = [(day.bad, day.total) for day in slo.days.values() if day.bad is not None and day.total is not None]
-    total = sum(total for _, total in counted)
-    if total <= 0:
+    counted = slo.over_all_days
+    if counted is None:
         return None
-    bad = sum(bad for bad, _ in counted)
+    bad, total = counted
     return 100.0 * (bad if slo.counts_bad else total - bad) / total
 
 
@@ -57,7 +56,7 @@ def _all_of(days: list[int]) -> str:
     return f"{text}; not assessed: {day_list(missing)}" if missing else text
 
 
-def _no_alert(week: Week) -> Iterator[Success]:
+def _no_alert(week: WeekRecord) -> Iterator[Success]:
     values = week.values(INCIDENTS)
     if values and all(value == 0 for value in values.values()):
         yield Success(
@@ -70,7 +69,7 @@ def _no_alert(week: Week) -> Iterator[Success]:
         )
 
 
-def _improved(week: Week) -> Iterator[Success]:
+def _improved(week: WeekRecord) -> Iterator[Success]:
     """Changes for the better that were tested and are real."""
     for row in deciding(week.regression.rows if week.regression else ()):
         if row.real is True and row.direction is not Direction.TWO_SIDED and has_values(row) and not is_worse(row):
@@ -84,7 +83,7 @@ def _improved(week: Week) -> Iterator[Success]:
             )
 
 
-def _held(week: Week) -> Iterator[Success]:
+def _held(week: WeekRecord) -> Iterator[Success]:
     """KPIs within 10 % of the week before GA and of the GA day; without a week before, of the GA day on each day."""
     for kpi in week.kpis:
         if kpi == INCIDENTS or week.is_twin(kpi):
@@ -102,7 +101,7 @@ def _held(week: Week) -> Iterator[Success]:
             )
 
 
-def _within_baselines(week: Week, kpi: str) -> tuple[str, str] | None:
+def _within_baselines(week: WeekRecord, kpi: str) -> tuple[str, str] | None:
     rows = {row.baseline: row for row in (week.regression.rows if week.regression else ()) if row.metric_name == kpi}
     both_rows = [rows.get("week_before"), rows.get("ga_day")]
     changes = [change_percent(row) if row and has_values(row) and size(row) <= DRIFT else None for row in both_rows]
@@ -111,7 +110,7 @@ def _within_baselines(week: Week, kpi: str) -> tuple[str, str] | None:
     return "the week before GA and of the GA day", f"{changes[0]:+.1f} % and {changes[1]:+.1f} %"
 
 
-def _within_ga_day(week: Week, kpi: str) -> tuple[str, str] | None:
+def _within_ga_day(week: WeekRecord, kpi: str) -> tuple[str, str] | None:
     values = week.values(kpi)
     ga = values.pop(0, None)
     if ga is None or not values:

@@ -174,7 +174,7 @@ def _backing(rng: np.random.Generator, timeline: Timeline, traffic: Traffic) -> 
         yield Series(metric, labels, _seen(values, answers))
     # From kube-state-metrics, which answers during the gap too. Without a pod: a dead pod's limit would be seen for
     # five minutes beside the new one's, because backfilled series carry no staleness markers.
-    replicas = np.sum([pod.alive(timeline) for pod in traffic.pods], axis=0, dtype=np.float64)
+    replicas = np.stack([pod.alive(timeline) for pod in traffic.pods]).sum(axis=0).astype(np.float64)
     for resource, unit, limit in (("cpu", "core", POD_CPU_CORES), ("memory", "byte", POD_MEMORY_BYTES)):
         labels = {"job": "kube-state-metrics", "service": traffic.service, "resource": resource, "unit": unit}
         yield Series("kube_pod_container_resource_limits", labels, replicas * limit)

@@ -75,14 +75,13 @@ def test_uv_lock_names_no_folder_and_no_repository() -> None:
 
 @pytest.mark.parametrize("name", EXPORTS)
 def test_an_export_agrees_with_uv_lock(name: str) -> None:
-    of_uv = locked()
     exported = pins(read(name))
     assert exported
-    assert {pin: hashes for pin, hashes in exported.items() if of_uv.get(pin) != hashes} == {}
+    assert differing(exported, locked()) == []
 
 
 def test_who_develops_has_all_that_runs() -> None:
-    assert pins(read("requirements.lock")).items() <= pins(read("requirements-dev.txt")).items()
+    assert differing(pins(read("requirements.lock")), pins(read("requirements-dev.txt"))) == []
 
 
 def test_the_exports_hold_what_pyproject_asks_for() -> None:
@@ -91,6 +90,11 @@ def test_the_exports_hold_what_pyproject_asks_for() -> None:
     develops = [*project["dependency-groups"]["dev"], *project["project"]["optional-dependencies"]["airflow"]]
     assert unmet(runs, pins(read("requirements.lock"))) == []
     assert unmet([r for r in develops if not r.startswith("postga")], pins(read("requirements-dev.txt"))) == []
+
+
+def differing(some: dict[Pin, set[str]], whole: dict[Pin, set[str]]) -> list[Pin]:
+    """Those of ``some`` that ``whole`` lacks, or has with other hashes."""
+    return [pin for pin, hashes in some.items() if whole.get(pin) != hashes]
 
 
 def unmet(wanted: list[str], pinned: dict[Pin, set[str]]) -> list[str]:

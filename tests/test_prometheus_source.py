@@ -188,9 +188,10 @@ def test_a_ga_instant_between_seconds_is_asked_for_exactly(server):
     assert server.asked()[0]["start"] == "2025-11-18T00:01:00.249Z"
 
 
-def test_points_off_the_ends_of_the_range_are_left_out(httpserver):
-    """VictoriaMetrics aligns a range to whole steps, and answers one point more."""
-    points = [[GA.timestamp() + 60 * k, str(k)] for k in range(4)]
+@pytest.mark.parametrize("shift", [0.0, -1.0])
+def test_points_off_the_ends_of_the_range_are_left_out(httpserver, shift):
+    """VictoriaMetrics aligns a range to whole steps, and answers points beyond it."""
+    points = [[GA.timestamp() + 60 * k + shift, text] for k, text in enumerate(["9", "1", "2", "3", "4"])]
     httpserver.expect_request(RANGE).respond_with_json(success("matrix", [{"metric": {}, "values": points}]))
     source = Prometheus(httpserver.url_for(""), TIMEOUT)
     samples = source.fetch(plan(query("gauge")), window(3))["shop"]
@@ -298,14 +299,23 @@ def test_the_first_error_counts_where_the_requests_were_seen_before(server):
     np.testing.assert_array_equal(found["shop"].columns["errors"], [NAN, 2 - 0, 3 - 2])
 
 
-def test_a_service_that_is_scraped_for_the_first_time_has_an_unknown_past(server):
-    server.hold(
-        "q",
-        series([1000] * 12, first=-9, service="shop", job="web", instance="a"),
-        series([10**6, 10**6 + 3], first=1, service="desk", job="web", instance="d"),
-    )
-    found = columns(server, query("counter"), 3, services=("shop", "desk"))
-    np.testing.assert_array_equal(found["desk"]["q"], [NAN, NAN, 3])
+@pytest.mark.parametrize("labels", [{"service": "desk", "job": "web"}, {"service": "shop", "job": "redis"}])
+def test_a_job_that_is_scraped_for_the_first_time_has_an_unknown_past(server, labels):
+    server.hold("known", series([1000] * 12, first=-9, service="shop", job="web", instance="a"))
+    server.hold("new", series([10**6, 10**6 + 3], first=1, instance="n", **labels))
+    queries = (query("counter", "known"), query("counter", "new"))
+    found = fetch(server, plan(*queries, services=("shop", "desk")), window(3))
+    np.testing.assert_array_equal(found[labels["service"]].columns["new"], [NAN, NAN, 3])
+
+
+def test_a_counter_that_was_only_seen_before_the_window_is_no_column(server):
+    server.hold("q", series([10, 11], first=-3, service="shop"))
+    assert columns(server, query("counter"), 2) == {"shop": {}}
+
+
+def test_an_infinite_value_before_the_window_is_no_history(server):
+    server.hold("q", series(["+Inf"], first=-20, service="shop"), series([100, 101], service="shop"))
+    np.testing.assert_array_equal(columns(server, query("counter"), 2)["shop"]["q"], [NAN, 1])
 
 
 def test_targets_that_are_first_scraped_in_turn_have_an_unknown_past(server):
@@ -335,7 +345,7 @@ def test_adjacent_windows_add_up(server):
 
 
 def test_a_counter_value_that_is_no_number_is_not_seen(server):
-    server.hold("q", series([10] * 6 + [15, "NaN", 22], first=-6, service="shop"))
+    server.hold("q", series([10] * 5 + ["NaN", 15, "NaN", 22], first=-6, service="shop"))
     samples = fetch(server, plan(query("counter")), window(3))["shop"]
     np.testing.assert_array_equal(samples.columns["q"], [5, NAN, 22 - 15])
     assert samples.warnings == ("q: values that are not finite numbers were left out: 1",)
@@ -360,10 +370,10 @@ def test_bounds_that_are_equal_numbers_are_one_series(server):
     """A server or client that is upgraded starts to write le="1.0" for le="1": the counter goes on."""
     server.hold(
         "q",
+        series([104, 105, 110], service="shop", instance="a", le="1.0"),
         series([100] * 9 + [103], first=-9, service="shop", instance="a", le="1"),
-        series([105, 110], first=1, service="shop", instance="a", le="1.0"),
     )
-    assert columns(server, query("buckets"), 3)["shop"] == {"q.le.1.0": [3, 2, 5]}
+    assert columns(server, query("buckets"), 3)["shop"] == {"q.le.1.0": [104 - 100, 105 - 104, 110 - 105]}
 
 
 @pytest.mark.parametrize("labels", [{}, {"le": "often"}])
@@ -443,6 +453,7 @@ HTML = "<html>Please log in</html>"
         (200, {"status": "success"}, SourceError, r"the answer is not a matrix"),
         (200, success("vector", []), SourceError, r"the answer is not a matrix"),
         (200, success("matrix", [{"metric": {}, "values": [[0, None]]}]), SourceError, r"not one of Prometheus"),
+        (200, success("matrix", [{"metric": {}, "values": [[0, "many"]]}]), SourceError, r"not one of Prometheus"),
         (200, success("matrix", [{"metric": {}, "histograms": []}]), SourceError, r"not one of Prometheus"),
         (200, success("matrix", {"a": 1}), SourceError, r"not one of Prometheus"),
     ],
@@ -502,12 +513,16 @@ def test_a_refused_connection_is_one_sentence():
 
 
 def test_an_unknown_host_is_named(monkeypatch):
-    def unknown(*_):
+    asked = []
+
+    def unknown(host, *_):
+        asked.append(host)
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
     monkeypatch.setattr(socket, "getaddrinfo", unknown)
     with pytest.raises(SourceError, match=r"http://nowhere\.invalid:9090: .*Name or service not known"):
         asking("http://nowhere.invalid:9090")
+    assert len(asked) == 1 + prometheus.CONNECT_RETRIES
 
 
 def test_a_server_that_does_not_answer(httpserver, monkeypatch):
@@ -566,15 +581,15 @@ def test_a_url_that_cannot_be_used_is_not_shown_when_it_may_hold_a_secret(url):
 
 def test_credentials_are_sent_and_never_shown(httpserver):
     httpserver.expect_request(RANGE).respond_with_data("no", status=401)
-    source = Prometheus(f"http://me:s%C3%A9cret%40@{httpserver.host}:{httpserver.port}", TIMEOUT)
+    source = Prometheus(f"http://m%C3%A9:s%C3%A9cret%40@{httpserver.host}:{httpserver.port}", TIMEOUT)
     asked = plan(query("gauge"))
     with pytest.raises(SourceError) as raised:
         source.fetch(asked, window(1))
     authorization = httpserver.log[0][0].authorization
-    assert (authorization.username, authorization.password) == ("me", "sécret@")
+    assert (authorization.username, authorization.password) == ("mé", "sécret@")
     shown = f"{raised.value} {source.url} {source.info(asked)}"
     assert "cret" not in shown
-    assert "me:" not in shown
+    assert "@" not in shown
 
 
 def test_info_names_the_server_without_credentials():

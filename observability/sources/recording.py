@@ -227,9 +227,12 @@ def _parse(data: bytes, where: str) -> _Table:
 
 def _warnings(comments: Sequence[str], where: str) -> tuple[str, ...]:
     try:
-        return tuple(str(json.loads(comment.removeprefix("# "))) for comment in comments)
+        warnings = tuple(json.loads(comment.removeprefix("# ")) for comment in comments)
     except ValueError:
-        raise _defect(where, "a line that begins with '# ' is not a JSON string") from None
+        warnings = (None,)
+    if not all(isinstance(warning, str) for warning in warnings):
+        raise _defect(where, "a line that begins with '# ' is not a JSON string")
+    return warnings
 
 
 def _header(lines: Sequence[str], where: str) -> list[str]:

@@ -55,8 +55,8 @@ def backfill(week: Week, root: Path, blocks: Path) -> None:
     def backfill_day(day: int) -> None:
         text = root / f"day_{day}.om"
         write_openmetrics(week, text, range(day, day + 1))
-        run = ["promtool", "tsdb", "create-blocks-from", "openmetrics", "--max-block-duration=24h", text, blocks]
-        subprocess.run(run, check=True, stdout=subprocess.DEVNULL)
+        run = ["promtool", "tsdb", "create-blocks-from", "openmetrics", "--max-block-duration=24h"]
+        subprocess.run([*run, str(text), str(blocks)], check=True, stdout=subprocess.DEVNULL)
         text.unlink()
 
     with ThreadPoolExecutor(max_workers=2) as pool:
@@ -65,7 +65,7 @@ def backfill(week: Week, root: Path, blocks: Path) -> None:
 
 @contextmanager
 def serving(root: Path, blocks: Path) -> Iterator[str]:
-    """A server on a free port. Another process may take the port first, so a server that ends at once is tried again."""
+    """A server on a free port. Another process may take the port first: a server that ends at once is tried again."""
     log = root / "prometheus.log"
     for _ in range(ATTEMPTS):
         port = free_port()

@@ -1,4 +1,4 @@
-"""The evidence of one service's week in one place, and the questions that the findings ask of it."""
+"""One service's artifacts of the week in one place, and the questions that the findings ask of them."""
 
 from __future__ import annotations
 
@@ -111,9 +111,22 @@ class ObjectiveWeek:
             return None
         return found.bad / (self.budget / 100 * found.total)
 
+    def worst(self, days: Sequence[int]) -> int:
+        """The day whose value is furthest on the bad side; of equal ones the first."""
+        values = {day: self.days[day].value for day in days}
+        badness = {day: -math.inf if v is None else v if self.counts_bad else -v for day, v in values.items()}
+        return max(days, key=lambda day: (badness[day], -day))
+
+    @property
+    def over_all_days(self) -> tuple[float, float] | None:
+        """Bad events and all events of the days that were counted; None without events."""
+        counted = [(day.bad, day.total) for day in self.days.values() if day.bad is not None and day.total is not None]
+        total = sum(total for _, total in counted)
+        return (sum(bad for bad, _ in counted), total) if total > 0 else None
+
 
 @dataclass(frozen=True)
-class Week:
+class WeekRecord:
     """One service's artifacts. ``days`` are the complete ones of days 1 to 7, in order; ``partial`` the others."""
 
     ga: DaySummary
@@ -208,7 +221,7 @@ def week_of(
     anomalies: AnomalyEvents | None,
     slos: Sequence[SloBurnDown],
     health: Sequence[HealthReport],
-) -> Week:
+) -> WeekRecord:
     """Order and check what was read: ``ConfigError`` where a day is there twice or belongs to another service."""
     numbers = [day.day_number for day in days]
     for day in days:
@@ -222,7 +235,7 @@ def week_of(
                 f"'{ga.service}'; give one service's files."
             )
     ordered = sorted(days, key=lambda day: day.day_number)
-    return Week(
+    return WeekRecord(
         ga=ga,
         days=tuple(day for day in ordered if not day.partial),
         partial=tuple(day.day_number for day in ordered if day.partial),

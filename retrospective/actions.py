@@ -1,0 +1,110 @@
+"""What to do: recommendations, process improvements and action items, each from a figure of the week."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from observability.artifacts import ActionItem, Anomaly, CostAnalysis
+from observability.model import DAYS_BEFORE
+from observability.units import format_value
+from retrospective.changes import has_values
+from retrospective.reasons import MIN_COVERAGE, Reason, unseen_kpis
+from retrospective.record import INCIDENTS, WeekRecord, family
+from retrospective.wording import count, day_list, listed
+
+MOST_RECOMMENDATIONS, MOST_URGENT, MOST_ACTIONS, MOST_IMPROVEMENTS = 10, 5, 10, 5
+
+
+def recommendations(week: WeekRecord, reasons: tuple[Reason, ...], cost: CostAnalysis) -> tuple[str, ...]:
+    """``[P1] what to do: the figures``: at most ten, the most urgent first."""
+    found = [(reason.priority, f"{reason.action}: {reason.evidence}") for reason in reasons]
+    found += [("P2", text) for text in _anomalies(week, {reason.family for reason in reasons})]
+    found += [("P3", text) for text in cost.cost_optimization_recommendations]
+    ordered = sorted(found, key=lambda item: item[0])
+    return tuple(f"[{priority}] {text}" for priority, text in ordered[:MOST_RECOMMENDATIONS])
+
+
+def action_items(reasons: tuple[Reason, ...]) -> tuple[ActionItem, ...]:
+    """One per reason, at most five of P0 and P1, and these first. Owners are for people to name."""
+    ordered = sorted(reasons, key=lambda reason: reason.priority)
+    urgent = [reason for reason in ordered if reason.priority in {"P0", "P1"}][:MOST_URGENT]
+    later = [reason for reason in ordered if reason.priority not in {"P0", "P1"}]
+    return tuple(
+        ActionItem(priority=reason.priority, description=reason.action, done_when=reason.done_when)
+        for reason in (*urgent, *later)[:MOST_ACTIONS]
+    )
+
+
+def process_improvements(week: WeekRecord) -> tuple[str, ...]:
+    """What would make the next week easier to judge, at most five. Fewer where the data supports fewer."""
+    found = [*_burst_without_alert(week), *_blind_spots(week), *_gaps(week), *_baseline(week), *_prices(week)]
+    return tuple(found[:MOST_IMPROVEMENTS])
+
+
+def _anomalies(week: WeekRecord, taken: set[str]) -> Iterator[str]:
+    """KPIs with severe anomalies that no objective and no comparison speaks for."""
+    by_kpi: dict[str, list[Anomaly]] = {}
+    for event in week.anomalies.anomalies if week.anomalies else ():
+        if event.severity in {"high", "critical"} and not event.in_maintenance and family(event.category) not in taken:
+            by_kpi.setdefault(event.metric_name, []).append(event)
+    for kpi, events in sorted(by_kpi.items(), key=lambda item: len(item[1]), reverse=True):
+        number = count(len(events), "high or critical anomaly", "high or critical anomalies")
+        yield f"Look at {kpi}: {number} in the week, and no objective or baseline shows a change"
+
+
+def _burst_without_alert(week: WeekRecord) -> Iterator[str]:
+    """Days on which an objective was missed and no critical alert fired."""
+    alerts = week.values(INCIDENTS)
+    for slo in week.objectives:
+        silent = [day for day, found in slo.days.items() if found.compliant is False and alerts.get(day) == 0]
+        if silent:
+            worst = slo.worst(silent)
+            yield (
+                f"Alert on the burn rate of {slo.name}: no critical alert fired on {day_list(silent)}, when it was "
+                f"missed ({format_value(slo.days[worst].value, slo.unit)} on {day_list([worst])}, objective "
+                f"{format_value(slo.target, slo.unit)})"
+            )
+            return
+
+
+def _blind_spots(week: WeekRecord) -> Iterator[str]:
+    unseen = unseen_kpis(week)
+    if unseen:
+        yield (
+            f"Instrument {listed(unseen, 5)}, or leave out with `only:` what the service does not have: "
+            f"{count(len(unseen), 'KPI')} of {len(week.kpis)} had no data on any day"
+        )
+
+
+def _gaps(week: WeekRecord) -> Iterator[str]:
+    """Days of which KPIs that do have data were partly not seen."""
+    low: dict[int, float] = {}
+    for day in week.all_days:
+        seen = [found.coverage for kpi, found in day.kpis.items() if week.values(kpi)]
+        if seen and min(seen) < MIN_COVERAGE:
+            low[day.day_number] = min(seen)
+    if low:
+        worst = min(low, key=lambda day: low[day])
+        yield (
+            f"Alert on missing samples (`absent_over_time`): on {day_list(low)} a KPI was seen less than 95 % of the "
+            f"time ({format_value(100 * low[worst], '%')} at least, on {day_list([worst])})"
+        )
+    if week.missing:
+        yield f"Schedule the daily collection: {day_list(week.missing)} has no summary"
+
+
+def _baseline(week: WeekRecord) -> Iterator[str]:
+    days = len(week.before.days) if week.before is not None else 0
+    if days < DAYS_BEFORE:
+        yield (
+            "Keep Prometheus' data for at least 15 days, or collect before the release: "
+            f"{count(days, 'day')} of the {DAYS_BEFORE} before GA could be compared"
+        )
+    untested = [row for row in (week.regression.rows if week.regression else ()) if row.baseline == "week_before"]
+    if days >= DAYS_BEFORE and untested and not any(has_values(row) for row in untested):
+        yield "Check the KPIs' queries against the week before GA: none of them has a value there"
+
+
+def _prices(week: WeekRecord) -> Iterator[str]:
+    if all(day.cost is None for day in week.all_days):
+        yield "Add `prices:` to the release file: no day's cost could be broken down by resource"

@@ -1,0 +1,203 @@
+"""What the report cannot say and why, what was looked at where nothing was found, and how it was judged."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from observability.artifacts import CostAnalysis, Regression
+from observability.model import DAYS_BEFORE
+from retrospective.budgets import is_decided
+from retrospective.changes import BASELINES, DRIFT, LARGE, baseline_name, has_values
+from retrospective.reasons import MIN_COVERAGE, Reason
+from retrospective.record import INCIDENTS, TWINS, WeekRecord
+from retrospective.status import Judgement
+from retrospective.wording import count, day_list, listed, sentence
+
+_SIZES = (
+    f"Sizes: a change of {DRIFT:.0f} to {LARGE:.0f} % is a drift, beyond {LARGE:.0f} % it is large. How large a change "
+    "is and whether it is real are two labels. The change is the median over the days, so it need not be the quotient "
+    "of the two values shown, which are median days. Of a share of good events, the share of bad ones is compared."
+)
+_OBJECTIVES = (
+    "Objectives: events are counted over the GA day and the daily summaries, each once. A burn rate of 1 uses up a "
+    "30-day budget in 30 days; the 30-day figures take the week's traffic for the whole period."
+)
+_INCIDENTS = "Incidents: distinct runs of firing alerts with severity=critical; one over midnight counts on both days."
+
+
+def not_assessed(week: WeekRecord, cost: CostAnalysis) -> tuple[str, ...]:
+    """One sentence per thing that the data could not answer, and why."""
+    found = [
+        *_days(week),
+        *_baselines(week),
+        *_kpis(week),
+        *_objectives(week),
+        *_missing_files(week),
+        *_warnings(week),
+    ]
+    if cost.note is not None:
+        found.append(cost.note)
+    return tuple(dict.fromkeys(sentence(text) for text in found))
+
+
+def _days(week: WeekRecord) -> Iterator[str]:
+    if week.missing:
+        yield f"{day_list(week.missing)}: no daily summary was given"
+    if week.partial:
+        yield f"{day_list(week.partial)}: the summary is of a day that was not over, and is left out"
+    if week.ga.partial:
+        yield "The GA summary is of a day that was not over: its values are of a part of the day"
+    if week.coverage is None:
+        yield "How much of the week was observed: the files do not state their coverage"
+
+
+def _baselines(week: WeekRecord) -> Iterator[str]:
+    if week.regression is None:
+        yield "Regressions and drifts: no regression summary was given"
+        return
+    days = len(week.before.days) if week.before is not None else 0
+    if days == 0:
+        yield "The week before GA: there is none, so a defect that came with the release cannot be seen"
+    elif days < DAYS_BEFORE:
+        yield f"The week before GA: {count(days, 'day')} of {DAYS_BEFORE} could be used"
+    untested: dict[str, list[Regression]] = {}
+    for row in week.regression.rows:
+        if row.real is None and has_values(row):
+            untested.setdefault(row.baseline, []).append(row)
+    for baseline, rows in untested.items():
+        changes = count(len(rows), "change was", "changes were")
+        yield f"{changes} not tested against {baseline_name(baseline)}: {_why_untested(rows)}"
+
+
+def _why_untested(rows: list[Regression]) -> str:
+    """The GA day's rows say it all with one reason; others are named with theirs."""
+    if rows[0].baseline == "ga_day":
+        return "it is part of the release, and is one day"
+    reasons = [f"{row.metric_name}: {row.why.rstrip('.')}" if row.why else row.metric_name for row in rows]
+    return "; ".join([*reasons[:3], *([f"and {len(reasons) - 3} more"] if len(reasons) > 3 else [])])
+
+
+def _kpis(week: WeekRecord) -> Iterator[str]:
+    """KPIs without data on any day, by the reason that the summaries give; and those without on some days."""
+    by_note: dict[str, list[str]] = {}
+    some: dict[str, list[int]] = {}
+    for kpi in week.kpis:
+        values = week.values(kpi)
+        if not values:
+            notes = [day.kpis[kpi].note for day in week.all_days if kpi in day.kpis and day.kpis[kpi].note]
+            by_note.setdefault(notes[0] or "no data" if notes else "no data", []).append(kpi)
+        elif absent := [day.day_number for day in week.all_days if day.day_number not in values]:
+            some[kpi] = absent
+    for note, kpis in by_note.items():
+        yield f"{', '.join(kpis)}: {note}"
+    for kpi, days in some.items():
+        yield f"{kpi} on {day_list(days)}: no data, or less than half of the day seen"
+
+
+def _objectives(week: WeekRecord) -> Iterator[str]:
+    if not week.slos:
+        yield "Objectives: no burn-down was given, or the files hold no counted events"
+    for slo in week.slos:
+        if not is_decided(slo):
+            yield f"{slo.slo_name}: {slo.why or slo.verdict}"
+
+
+def _missing_files(week: WeekRecord) -> Iterator[str]:
+    if week.anomalies is None:
+        yield "Anomalies: no anomaly events were given"
+    if not week.values(INCIDENTS):
+        yield "Incidents: critical alerts were not observed"
+    unscored = [report.day_number for report in week.health if report.health_score is None]
+    if not week.health:
+        yield "Health scores: no health report was given"
+    elif unscored:
+        yield f"Health scores of {day_list(unscored)}: nothing could be scored"
+
+
+def _warnings(week: WeekRecord) -> Iterator[str]:
+    """The artifacts' own warnings; those of KPIs are told above."""
+    for artifact in (week.before, week.regression, week.anomalies):
+        yield from artifact.warnings if artifact is not None else ()
+    told: dict[str, list[int]] = {}
+    for day in week.all_days:
+        for warning in day.warnings:
+            if not any(warning.startswith(f"{kpi}: ") for kpi in day.kpis):
+                told.setdefault(warning, []).append(day.day_number)
+    for warning, days in told.items():
+        yield f"{warning.rstrip('.')} (a warning on {day_list(days)})"
+
+
+def checked(week: WeekRecord) -> dict[str, str]:
+    """Section → what was looked at, so that an empty section says what would have been found."""
+    days = count(len(week.days), "daily summary", "daily summaries")
+    kpis = count(len([kpi for kpi in week.kpis if week.values(kpi)]), "KPI")
+    objectives = count(len(week.objectives), "objective")
+    rows = [row for row in (week.regression.rows if week.regression else ()) if has_values(row)]
+    compared = count(len({row.metric_name for row in rows}), "KPI")
+    against = listed([baseline_name(b) for b in dict.fromkeys(row.baseline for row in rows)])
+    return {
+        "successes": f"{objectives}, critical alerts and {kpis} over the GA day and {days}.",
+        "degradations": f"{objectives}, critical alerts and {kpis} day by day over the GA day and {days}: objectives "
+        f"missed, alerts firing, KPIs more than {LARGE:.0f} % worse than on the GA day.",
+        "unexpected_drifts": f"{compared} compared with {against}: changes of {DRIFT:.0f} to {LARGE:.0f} %."
+        if rows
+        else "No data: no KPI could be compared with a baseline.",
+        "regressions": f"{compared} compared with {against}: changes beyond {DRIFT:.0f} %."
+        if rows
+        else "No data: no KPI could be compared with a baseline.",
+        "anomalies": _scored(week),
+        "slo_burn_downs": f"No data: the GA summary and the {days} hold no counted events of an objective.",
+    }
+
+
+def _scored(week: WeekRecord) -> str:
+    if week.anomalies is None:
+        return "No data: no anomaly events were given."
+    if not week.anomalies.scored:
+        return "The anomaly events do not say which samples were scored."
+    samples = sum(week.anomalies.scored.values())
+    return f"{samples:,} samples of {count(len(week.anomalies.scored), 'KPI')} were scored."
+
+
+def method(week: WeekRecord, judgement: Judgement) -> tuple[str, ...]:
+    """How the report came to what it says, one sentence per matter."""
+    lines = [_rests_on(judgement.reasons), *_baseline_lines(week)]
+    lines += [_SIZES, _OBJECTIVES, _INCIDENTS, _detector(week)]
+    lines.append(f"KPIs told together with the one that shows the same series: {_twins()}.")
+    if week.ga.source is not None:
+        source = week.ga.source
+        lines.append(f"Source: {source.prometheus}, one sample every {source.step_s} s.")
+    return tuple(lines)
+
+
+def _rests_on(reasons: tuple[Reason, ...]) -> str:
+    if not reasons:
+        return (
+            "The status rests on: no real regression, no objective ahead of its pace, no critical alert, no drift, "
+            f"no degradation, and a coverage of at least {100 * MIN_COVERAGE:.0f} %."
+        )
+    named = "; ".join(f"({n}) {reason.status}, {reason.evidence}" for n, reason in enumerate(reasons, 1))
+    return f"The status is that of the heaviest reason: {named}."
+
+
+def _baseline_lines(week: WeekRecord) -> Iterator[str]:
+    used = dict.fromkeys(row.baseline for row in (week.regression.rows if week.regression else ()) if has_values(row))
+    if "week_before" in used:
+        yield (
+            "Baselines: the week before GA decides, same weekday against same weekday. The GA day is part of the "
+            "release: it shows how the week developed, may confirm, and vetoes nothing."
+        )
+    elif used:
+        names = listed([baseline_name(baseline) for baseline in used])
+        yield f"Baselines: {names}. {BASELINES['week_before'].capitalize()} is missing."
+
+
+def _twins() -> str:
+    return listed([f"{kpi} with {other}" for kpi, other in TWINS.items()])
+
+
+def _detector(week: WeekRecord) -> str:
+    if week.anomalies is None:
+        return "Anomalies: none were given."
+    settings = ", ".join(f"{name} {value}" for name, value in week.anomalies.detector.items())
+    return f"Anomalies inform and do not decide the status. Detector: {settings or 'not stated'}."

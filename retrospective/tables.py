@@ -1,0 +1,243 @@
+"""The report's tables: one function per table, from the artifacts' types to Markdown."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from datetime import datetime
+
+from observability.artifacts import (
+    SEVERITIES,
+    Anomaly,
+    CostAnalysis,
+    Degradation,
+    KeyMetric,
+    Regression,
+    SloBurnDown,
+    Success,
+    UnexpectedDrift,
+)
+from observability.model import LAST_DAY
+from observability.units import format_value
+from retrospective.budgets import is_decided, month_share, state
+from retrospective.changes import baseline_name, change_percent, is_bad_share, label
+from retrospective.markdown import code, prose, table
+from retrospective.wording import both, count, day_list
+
+MOST_ANOMALIES = 10
+MOST_MINUTES = 120  # longer episodes are told in hours
+
+
+def key_metrics(metrics: tuple[KeyMetric, ...]) -> str:
+    rows = [
+        (
+            code(metric.metric_name),
+            *(_value(value, metric.unit) for value in (metric.before, metric.ga_day, metric.week, metric.last_day)),
+            share(metric.coverage),
+        )
+        for metric in metrics
+    ]
+    return table(("KPI", "Week before", "GA day", "Week", f"Day {LAST_DAY}", "Coverage"), rows, (1, 2, 3, 4, 5))
+
+
+def successes(found: tuple[Success, ...]) -> str:
+    rows = [
+        (
+            prose(success.category),
+            code(success.metric_name),
+            prose(success.target_value),
+            prose(success.actual_value),
+            "–" if success.achievement_percent is None else f"{success.achievement_percent:.2f} %",
+        )
+        for success in found
+    ]
+    return table(("Category", "Metric", "Target", "Actual", "Achievement"), rows, (4,))
+
+
+def degradations(found: tuple[Degradation, ...]) -> Iterator[tuple[str, str]]:
+    for severity in reversed(SEVERITIES):
+        rows = [
+            (
+                prose(day_list([item.day_occurred])),
+                prose(item.description),
+                prose(item.impact),
+                f"{item.resolution_status}: {prose(item.resolution_details)}",
+            )
+            for item in found
+            if item.severity == severity
+        ]
+        if rows:
+            yield severity.capitalize(), table(("From", "What", "Impact", "Resolution"), rows)
+
+
+def changes(rows: tuple[Regression, ...]) -> str:
+    return table(
+        ("KPI", "Against", "Before → after", "Change", "Large? Real? Which way?", "Evidence"),
+        [
+            (
+                code(row.metric_name),
+                prose(baseline_name(row.baseline)),
+                _pair(row.baseline_value, row.current_value, row.unit),
+                _change(row),
+                label(row),
+                _evidence(row),
+            )
+            for row in rows
+        ],
+        (2, 3),
+    )
+
+
+def _change(row: Regression) -> str:
+    change = change_percent(row)
+    if change is None:
+        return "from 0"
+    return f"{_signed(change)}{' (bad share)' if is_bad_share(row) else ''}"
+
+
+def _evidence(row: Regression) -> str:
+    """What the verdict stands on, as far as the row says it."""
+    parts = []
+    if row.interval is not None:
+        parts.append(f"{_signed(100 * row.interval[0])} to {_signed(100 * row.interval[1])}")
+    if row.p_adjusted is not None:
+        parts.append(f"p {row.p_adjusted:.2g}")
+    if row.n is not None:
+        parts.append(count(row.n, "day"))
+    if row.coverage is not None:
+        parts.append(f"{share(row.coverage)} seen")
+    return ", ".join(parts) or "not stated"
+
+
+def anomaly_counts(found: tuple[Anomaly, ...]) -> str:
+    numbers = Counter(event.severity for event in found)
+    named = ", ".join(f"{numbers[severity]} {severity}" for severity in reversed(SEVERITIES) if numbers[severity])
+    shown = f"; the {MOST_ANOMALIES} most severe" if len(found) > MOST_ANOMALIES else ""
+    return f"{count(len(found), 'anomaly', 'anomalies')} ({named}){shown}:"
+
+
+def anomalies(found: tuple[Anomaly, ...]) -> str:
+    return table(
+        ("When", "KPI", "Value", "Expected", "z", "Severity"),
+        [
+            (
+                _episode(event),
+                code(event.metric_name),
+                _value(event.value, event.unit),
+                _value(event.baseline, event.unit),
+                "?" if event.z_score is None else f"{event.z_score:+.1f}",
+                f"{event.severity}{' (maintenance)' if event.in_maintenance else ''}",
+            )
+            for event in found
+        ],
+        (2, 3, 4),
+    )
+
+
+def _episode(event: Anomaly) -> str:
+    if event.start is None or event.end is None or event.end <= event.start:
+        return when(event.timestamp)
+    minutes = (event.end - event.start).total_seconds() / 60
+    lasted = count(minutes, "minute") if minutes < MOST_MINUTES else count(minutes / 60, "hour")
+    return f"{when(event.start)}, {lasted}"
+    return f"{when(event.start)}, {count(minutes, 'minute')}"
+
+
+def drifts(found: tuple[UnexpectedDrift, ...]) -> str:
+    return table(
+        ("KPI", "Against", "Before → after", "Drift", "Trend over the days", "Investigate?"),
+        [
+            (
+                code(drift.metric_name),
+                prose(baseline_name(drift.baseline)),
+                _pair(drift.baseline_value, drift.final_value, drift.unit),
+                "?" if drift.drift_percent is None else _signed(drift.drift_percent),
+                drift.trend,
+                "yes" if drift.investigation_needed else "no",
+            )
+            for drift in found
+        ],
+        (2, 3),
+    )
+
+
+def cost(cost: CostAnalysis) -> str:
+    if cost.daily_average_cost is None:
+        return prose(cost.note or "No cost: there is no data.")
+    unit = cost.currency or ""
+    rows = [
+        ("GA day", _value(cost.ga_day_cost, unit)),
+        (f"A day of the week after (mean of {count(cost.days_counted, 'day')})", _value(cost.daily_average_cost, unit)),
+        (f"Total of {count(cost.days_counted, 'day')}", _value(cost.seven_day_total_cost, unit)),
+        ("Trend (days 5–7 against days 1–3)", cost.cost_trend),
+    ]
+    parts = [
+        (part, _value(value, unit), f"{100 * value / cost.daily_average_cost:.0f} %")
+        for part, value in cost.cost_breakdown.items()
+        if value is not None and cost.daily_average_cost > 0
+    ]
+    tables = [table(("Cost", "Amount"), rows, (1,))]
+    if parts:
+        tables.append(table(("Resource", "A day", "Share"), parts, (1, 2)))
+    return "\n\n".join(tables)
+
+
+def slos(found: tuple[SloBurnDown, ...]) -> str:
+    return table(
+        ("Objective", "Achieved", "Window's budget used", "30-day budget used", "Days to exhaustion", "Status"),
+        [
+            (
+                f"{prose(slo.slo_name)}: {_limit(slo)}",
+                _value(slo.value, slo.unit),
+                _percent(slo.budget_consumed_percent),
+                _percent(month_share(slo)),
+                _days_left(slo),
+                state(slo),
+            )
+            for slo in found
+        ],
+        (1, 2, 3, 4),
+    )
+
+
+def _limit(slo: SloBurnDown) -> str:
+    """An objective on bad events has its target as its budget."""
+    return f"{'at most' if slo.target == slo.budget else 'at least'} {_value(slo.target, slo.unit)}"
+
+
+def _days_left(slo: SloBurnDown) -> str:
+    if slo.days_to_exhaustion is None:
+        return "not at this rate" if is_decided(slo) else "?"
+    return "gone" if slo.days_to_exhaustion <= 0 else f"{slo.days_to_exhaustion:.1f}"
+
+
+def slo_notes(found: tuple[SloBurnDown, ...]) -> Iterator[str]:
+    for slo in found:
+        missed = [day.day for day in slo.compliance_by_day if day.compliant is False]
+        when = f"missed on {day_list(missed)}. " if missed else ""
+        if when or slo.why:
+            yield f"{prose(slo.slo_name)}: {when}{prose(slo.why)}"
+
+
+def when(instant: datetime) -> str:
+    return f"{instant:%Y-%m-%d %H:%M} UTC"
+
+
+def _value(value: float | None, unit: str) -> str:
+    return prose(format_value(value, unit))
+
+
+def _pair(before: float | None, after: float | None, unit: str) -> str:
+    return prose(both(before, after, unit))
+
+
+def share(share: float | None) -> str:
+    return "not stated" if share is None else format_value(100 * share, "%")
+
+
+def _percent(value: float | None) -> str:
+    return "?" if value is None else format_value(value, "%")
+
+
+def _signed(percent: float) -> str:
+    return f"{percent:+,.1f} %"

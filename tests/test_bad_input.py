@@ -1,0 +1,205 @@
+"""What a user or a server can get wrong: one sentence on stderr, the documented exit code, no file half written."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from pytest_httpserver import HTTPServer
+from werkzeug import Response
+
+ROOT = Path(__file__).parents[1]
+RELEASE = """
+release: shop-v2
+ga: 2025-11-18T00:00:00Z
+only: [request_rate]
+slos: []
+prometheus: {{url: {url}, timeout: 5s}}
+"""
+AFTER = "2025-12-01T00:00:00Z"
+GA_FLAGS = ("--ga-timestamp", "2025-11-18T00:00:00Z", "--now", AFTER)
+
+
+def stage(name: str, folder: Path, *flags: str) -> subprocess.CompletedProcess[str]:
+    """A stage command, run as a file."""
+    return program([sys.executable, str(ROOT / name)], folder, *flags)
+
+
+def postga(folder: Path, *flags: str) -> subprocess.CompletedProcess[str]:
+    return program([str(Path(sys.executable).parent / "postga")], folder, *flags)
+
+
+def program(command: list[str], folder: Path, *flags: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([*command, *flags], cwd=folder, capture_output=True, text=True, check=False, timeout=60)
+
+
+def fails(done: subprocess.CompletedProcess[str], code: int, *words: str) -> None:
+    """One sentence on stderr that holds the words; nothing on stdout, no traceback."""
+    assert done.returncode == code, done.stderr
+    assert done.stdout == ""
+    assert "Traceback" not in done.stderr
+    assert len(done.stderr.strip().splitlines()) == 1, done.stderr
+    for word in words:
+        assert word in done.stderr
+
+
+def nothing_written(folder: Path) -> bool:
+    return not any(path.is_file() for path in folder.rglob("*") if path.name not in {".postga.lock", "release.yaml"})
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "code", "words"),
+    [
+        (400, '{"status":"error","errorType":"bad_data","error":"parse error: unexpected }"}', 2, ("parse error",)),
+        (422, '{"status":"error","errorType":"execution","error":"many-to-many matching"}', 2, ("many-to-many",)),
+        (401, "no", 3, ("401",)),
+        (403, "no", 3, ("403",)),
+        (404, "not here", 3, ("404",)),
+        (500, "oops", 3, ("500",)),
+        (200, "<html><body>Log in</body></html>", 3, ("HTML",)),
+        (200, '{"status":"success","data":{"resultTy', 3, ("JSON",)),
+        (200, '{"status":"error","errorType":"internal","error":"tsdb closed"}', 3, ("tsdb closed",)),
+        (200, '{"status":"success","data":{"resultType":"matrix","result":[]}}', 4, ("No KPI returned data",)),
+    ],
+)
+def test_answers_that_are_no_samples(
+    httpserver: HTTPServer, tmp_path: Path, status: int, body: str, code: int, words: tuple[str, ...]
+) -> None:
+    def answer(request: object) -> Response:
+        if status == 200 and "matrix" in body and str(getattr(request, "path", "")).endswith("/query"):
+            return Response(body.replace("matrix", "vector"), status=status)
+        return Response(body, status=status, content_type="text/html" if "<html>" in body else "application/json")
+
+    httpserver.expect_request("/api/v1/query_range").respond_with_handler(answer)
+    httpserver.expect_request("/api/v1/query").respond_with_handler(answer)
+    url = httpserver.url_for("")
+    (tmp_path / "release.yaml").write_text(RELEASE.format(url=url))
+    done = postga(tmp_path, "run", "release.yaml", "--now", AFTER)
+    fails(done, code, url.removesuffix("/"), *words)
+    assert nothing_written(tmp_path)
+
+
+def test_credentials_in_the_url_are_not_shown(httpserver: HTTPServer, tmp_path: Path) -> None:
+    httpserver.expect_request("/api/v1/query_range").respond_with_data("no", status=401)
+    url = httpserver.url_for("").replace("http://", "http://someone:secret@")
+    done = stage("observability/ga_kpi_collector.py", tmp_path, "--prometheus-url", url, *GA_FLAGS)
+    fails(done, 3, "401")
+    assert "secret" not in done.stderr
+
+
+def test_a_refused_connection(tmp_path: Path) -> None:
+    url = "http://127.0.0.1:9"
+    fails(stage("observability/ga_kpi_collector.py", tmp_path, "--prometheus-url", url, *GA_FLAGS), 3, url)
+    assert nothing_written(tmp_path)
+
+
+@pytest.mark.parametrize("url", ["localhost:9090", "ftp://localhost", "http://", "http://[::1", ""])
+def test_a_url_that_is_none(tmp_path: Path, url: str) -> None:
+    fails(stage("observability/ga_kpi_collector.py", tmp_path, "--prometheus-url", url, *GA_FLAGS), 2, "URL")
+
+
+@pytest.mark.parametrize(
+    ("instant", "words"),
+    [("yesterday", "ISO 8601"), ("2025-11-18T00:00:00", "time zone"), ("2025-11-18", "time zone"), ("", "ISO 8601")],
+)
+def test_a_timestamp_that_is_no_instant(tmp_path: Path, instant: str, words: str) -> None:
+    fails(stage("observability/ga_kpi_collector.py", tmp_path, "--ga-timestamp", instant), 2, words)
+
+
+def test_no_ga_instant(tmp_path: Path) -> None:
+    fails(stage("observability/ga_kpi_collector.py", tmp_path), 2, "--ga-timestamp")
+
+
+@pytest.mark.parametrize("command", ["stability_monitor_7day.py --day-number 1", "anomaly_detector_lightweight.py"])
+def test_a_missing_baseline(tmp_path: Path, command: str) -> None:
+    name, *flags = command.split()
+    fails(stage(f"observability/{name}", tmp_path, *flags), 2, "ga_kpi_summary.json", "not found", "collect the GA day")
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("", "not JSON"),
+        ('{"timestamp": "2025-11-1', "not JSON"),
+        ("[]", "ga_kpi_summary.json"),
+        ('{"timestamp": "2025-11-18T00:00:00"}', "time zone"),
+        ('{"schema_version": 99, "timestamp": "2025-11-18T00:00:00Z"}', "schema version 99"),
+        ('{"timestamp": "2025-11-18T00:00:00Z", "overall_availability": "high"}', "overall_availability"),
+        ('{"timestamp": "2025-11-18T00:00:00Z", "overall_availability": NaN}', "overall_availability"),
+    ],
+)
+def test_a_broken_baseline(tmp_path: Path, content: str, words: str) -> None:
+    (tmp_path / "ga_kpis").mkdir()
+    (tmp_path / "ga_kpis/ga_kpi_summary.json").write_text(content)
+    done = stage("observability/stability_monitor_7day.py", tmp_path, "--day-number", "1")
+    fails(done, 2, "ga_kpi_summary.json", words)
+
+
+@pytest.mark.parametrize("number", ["0", "8", "-1"])
+def test_a_day_outside_the_week(tmp_path: Path, number: str) -> None:
+    (tmp_path / "ga_kpis").mkdir()
+    (tmp_path / "ga_kpis/ga_kpi_summary.json").write_text(json.dumps({"timestamp": "2025-11-18T00:00:00Z"}))
+    done = stage("observability/stability_monitor_7day.py", tmp_path, "--day-number", number, "--now", AFTER)
+    fails(done, 2, "--day-number", number, "1 to 7")
+
+
+def test_a_day_that_is_not_over(tmp_path: Path) -> None:
+    (tmp_path / "ga_kpis").mkdir()
+    (tmp_path / "ga_kpis/ga_kpi_summary.json").write_text(json.dumps({"timestamp": "2025-11-18T00:00:00Z"}))
+    flags = ("--day-number", "3", "--now", "2025-11-21T12:00:00Z")
+    done = stage("observability/stability_monitor_7day.py", tmp_path, *flags)
+    fails(done, 2, "2025-11-22T00:00:00Z", "--partial")
+
+
+def test_missing_summaries(tmp_path: Path) -> None:
+    (tmp_path / "ga_kpis").mkdir()
+    (tmp_path / "ga_kpis/ga_kpi_summary.json").write_text(json.dumps({"timestamp": "2025-11-18T00:00:00Z"}))
+    fails(stage("observability/regression_analyzer.py", tmp_path), 2, "stability", "collect the days")
+    fails(stage("scripts/generate_retrospective.py", tmp_path, "--ga-data", "ga_kpis", "--7day-data", "stability"), 2)
+    fails(stage("observability/daily_health_reporter.py", tmp_path, "--day-number", "1"), 2, "day_01_summary.json")
+    assert not (tmp_path / "regression_summary.json").exists()
+
+
+def test_the_retrospective_needs_its_inputs_named(tmp_path: Path) -> None:
+    fails(stage("scripts/generate_retrospective.py", tmp_path), 2, "--auto")
+
+
+def test_an_output_folder_that_is_a_file(tmp_path: Path) -> None:
+    (tmp_path / "release.yaml").write_text(RELEASE.format(url="http://127.0.0.1:9"))
+    (tmp_path / "out").write_text("")
+    fails(postga(tmp_path, "run", "release.yaml", "--output-dir", "out", "--now", AFTER), 2, "out")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "no fields"),
+        ("release: [", "not YAML"),
+        ("release: x\n", "ga: Field required"),
+        ("release: x\nga: 2025-11-18 00:00:00\n", "time zone"),
+        ("release: x\nga: soon\n", "ISO 8601"),
+        ("release: x\nga: 2025-11-18T00:00:00Z\nonly: [p99_latncy_ms]\n", "did you mean 'p99_latency_ms'"),
+        ("release: x\nga: 2025-11-18T00:00:00Z\nslos: [{name: A, kpi: nope, objective: 99}]\n", "unknown KPI 'nope'"),
+        ("release: x\nga: 2025-11-18T00:00:00Z\nservices: [a, a]\n", "named twice"),
+        ("release: x\nga: 2025-11-18T00:00:00Z\nservices: ['../up']\n", "folder"),
+        ("release: x\nga: 2025-11-18T00:00:00Z\nstep: 7m\nday: 24h\n", "step"),
+        ("release: x\nga: 2025-11-18T00:00:00Z\nstep: fast\n", "not a duration"),
+        ("release: x\nga: 2025-11-18T00:00:00Z\ncolour: red\n", "colour"),
+        ("release: x\nga: 2025-11-18T00:00:00Z\nqueries: {http_requests: 'sum(x_total)'}\n", "raw series"),
+        ("release: x\nga: 2025-11-18T00:00:00Z\nkpis: {mine: {kind: rate, query: nope}}\n", "kpis.mine"),
+    ],
+)
+def test_a_release_file_that_cannot_be_used(tmp_path: Path, text: str, words: str) -> None:
+    (tmp_path / "release.yaml").write_text(text)
+    fails(postga(tmp_path, "run", "release.yaml", "--now", AFTER), 2, "release.yaml", words)
+    assert nothing_written(tmp_path)
+
+
+def test_a_release_file_that_is_not_there(tmp_path: Path) -> None:
+    fails(postga(tmp_path, "run", "nowhere.yaml"), 2, "nowhere.yaml")
+
+
+def test_a_recording_that_is_none(tmp_path: Path) -> None:
+    (tmp_path / "release.yaml").write_text(RELEASE.format(url="http://127.0.0.1:9"))
+    fails(postga(tmp_path, "run", "release.yaml", "--recording", ".", "--now", AFTER), 2, "recording.json")
