@@ -64,9 +64,10 @@ clean-test: ## Remove what the tests wrote.
 clean: clean-test ## Remove everything that make made, .venv too.
 	rm -rf demo_output .mypy_cache .ruff_cache .venv
 
-.PHONY: schemas
-schemas: $(RUN) ## Export docs/schemas/ from the types in observability/artifacts.py.
-	$(BIN)/python scripts/export_schemas.py
+.PHONY: reference
+reference: $(RUN) ## Export docs/commands.md, docs/kpis.md and docs/schemas/ from the code.
+	$(BIN)/python -m scripts.export_reference
+	$(BIN)/python -m scripts.export_schemas
 
 .PHONY: test-data
 test-data: $(RUN) ## Generate the shipped recording, the flat test data and their truth again.

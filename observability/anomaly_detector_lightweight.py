@@ -37,7 +37,7 @@ def main(
     recording: RecordingFlag = None,
     now: NowFlag = None,
 ) -> None:
-    """Score every KPI since GA with the online detector, and write the anomalies.
+    """Score every KPI since GA, and write the anomalies.
 
     Without --z-threshold and --ewma-alpha a slower EWMA with a higher threshold scores; the output says which.
 

@@ -116,7 +116,7 @@ def _keep(release: Release, source: Source, layout: Layout, number: int, fetched
     from observability.sources.recording import Recorded, encode_evidence
 
     for service, samples in fetched.items():
-        kpis = {name: step_values(kpi, samples, release.prices) for name, kpi in release.kpis.items()}
+        kpis = {name: step_values(kpi, samples, release.prices) for name, kpi in release.kpis_of(service).items()}
         layout.store.write_bytes(layout.evidence(service, number), encode_evidence(samples, kpis))
     recorded = Recorded.of(release.plan, release.calendar, source.info(release.plan))
     layout.store.write_bytes(RECORDING, (recorded.model_dump_json(indent=2) + "\n").encode())

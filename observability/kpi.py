@@ -29,7 +29,7 @@ def step_values(kpi: Kpi, samples: Samples, prices: PriceList | None = None) -> 
         return _share(kpi, _column(samples, kpi.numerator), _column(samples, kpi.denominator))
     if kpi.kind is Kind.QUANTILE:
         bounds, cumulative = bucket_counts(samples, str(kpi.query))
-        return kpi.scale * histogram_quantile(float(kpi.quantile or 0), bounds, cumulative)
+        return _quantile(kpi, bounds, cumulative)
     if kpi.kind is Kind.INCIDENTS:
         firing = np.nan_to_num(_column(samples, kpi.query))
         return np.where(np.isnan(_column(samples, kpi.denominator)), np.nan, firing)
@@ -50,24 +50,25 @@ def observed(kpi: Kpi, samples: Samples, prices: PriceList | None = None) -> np.
     return ~np.isnan(_column(samples, kpi.denominator or kpi.query))
 
 
-def fold(kpi: Kpi, samples: Samples, values: Array) -> float | None:
-    """The KPI over all of the samples: from their counts for ratios, rates and quantiles, else from the steps' values.
+def fold(kpi: Kpi, samples: Samples, values: Array, start: int = 0, stop: int | None = None) -> float | None:
+    """The KPI over the steps ``start`` to ``stop`` (exclusive), by default all: from their counts for ratios, rates and
+    quantiles, else from the steps' values.
 
-    ``values`` are the ``step_values`` of the same samples. None where nothing defines it.
+    ``values`` are the ``step_values`` of all the samples. None where nothing defines it.
     """
+    stretch, values = part(samples, start, stop), values[start:stop]
     if kpi.kind is Kind.INCIDENTS:
-        return _distinct_runs(samples, kpi, values)
+        return _distinct_runs(stretch, kpi, values)
     if kpi.fold == "pooled" and kpi.kind is Kind.RATIO:
-        numerator, denominator = ratio_counts(kpi, samples)
+        numerator, denominator = ratio_counts(kpi, stretch)
         return _finite(_share(kpi, np.array([np.nansum(numerator)]), np.array([np.nansum(denominator)]))[0])
     if kpi.fold == "pooled" and kpi.kind is Kind.RATE:
         counts = _column(samples, kpi.query)
-        seconds = np.nansum(elapsed_seconds(counts, samples.step_s))
-        return float(kpi.scale * np.nansum(counts) / seconds) if seconds > 0 else None
+        seconds = np.nansum(elapsed_seconds(counts, samples.step_s)[start:stop])  # a gap may begin before the stretch
+        return float(kpi.scale * np.nansum(counts[start:stop]) / seconds) if seconds > 0 else None
     if kpi.fold == "pooled" and kpi.kind is Kind.QUANTILE:
-        bounds, cumulative = bucket_counts(samples, str(kpi.query))
-        pooled = np.nansum(cumulative, axis=1, keepdims=True)
-        return _finite(kpi.scale * histogram_quantile(float(kpi.quantile or 0), bounds, pooled)[0])
+        bounds, cumulative = bucket_counts(stretch, str(kpi.query))
+        return _finite(_quantile(kpi, bounds, np.nansum(cumulative, axis=1, keepdims=True))[0])
     seen = values[~np.isnan(values)]
     if not seen.size:
         return None
@@ -138,7 +139,7 @@ def cost_per_hour(samples: Samples, prices: PriceList | None) -> dict[str, Array
     return costs
 
 
-def part(samples: Samples, start: int, stop: int) -> Samples:
+def part(samples: Samples, start: int, stop: int | None) -> Samples:
     """The same samples, steps ``start`` to ``stop`` (exclusive) only; the window is left as it was."""
     return Samples(
         samples.service, samples.window, samples.step_s, {n: c[start:stop] for n, c in samples.columns.items()}
@@ -153,6 +154,11 @@ def _distinct_runs(samples: Samples, kpi: Kpi, values: Array) -> float | None:
         return 0.0
     firing, started = _column(samples, kpi.query), _column(samples, f"{kpi.query}.started")
     return float(np.nan_to_num(firing)[0] - np.nan_to_num(started)[0] + np.nansum(started))
+
+
+def _quantile(kpi: Kpi, bounds: Array, cumulative: np.ndarray[tuple[int, int], np.dtype[np.float64]]) -> Array:
+    assert kpi.quantile is not None  # a KPI of this kind is not valid without
+    return kpi.scale * histogram_quantile(kpi.quantile, bounds, cumulative)
 
 
 def _share(kpi: Kpi, numerator: Array, denominator: Array) -> Array:

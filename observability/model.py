@@ -276,6 +276,15 @@ class Release(Frozen):
     queries: Mapping[str, Query]
     kpis: Mapping[str, Kpi]
     slos: tuple[Objective, ...]
+    only_of: Mapping[str, tuple[str, ...]] = Field(default={}, description="service → its KPIs, where not all are its")
+
+    def kpis_of(self, service: str) -> dict[str, Kpi]:
+        """The KPIs that the service is expected to have."""
+        return {name: kpi for name, kpi in self.kpis.items() if name in self.only_of.get(service, self.kpis)}
+
+    def slos_of(self, service: str) -> list[Objective]:
+        """The objectives on the service's KPIs."""
+        return [slo for slo in self.slos if slo.kpi in self.kpis_of(service)]
 
     @property
     def calendar(self) -> Calendar:

@@ -20,7 +20,9 @@ def main(
     summaries: SummariesFlag = Path("stability"),
     output: Annotated[Path, typer.Option(help="Where the comparison goes.")] = Path("regression_summary.json"),
 ) -> None:
-    """Compare the week with its baselines, and say whether a rollback is advised.
+    """Compare the week with its baselines.
+
+    Says how large each change is, whether it is real, and whether a rollback is advised.
 
     Example: regression_analyzer.py --ga-baseline ga_kpis/ga_kpi_summary.json --7day-summaries stability
     --output regression_summary.json

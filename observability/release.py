@@ -59,7 +59,10 @@ def _build(data: dict[str, Any], where: str) -> Release:
     if "slos" not in fields:
         defaults = yaml.load((CATALOG / "slos.yaml").read_text(encoding="utf-8"), Loader=_Loader)["slos"]
         fields["slos"] = [slo for slo in defaults if slo["kpi"] in fields["kpis"]]
-    if isinstance(fields.get("services"), list) and len(fields["services"]) and "service_label" not in fields:
+    if isinstance(fields.get("services"), dict):
+        fields["only_of"] = _selections(fields["services"], fields["kpis"], where)
+        fields["services"] = list(fields["services"])
+    if fields.get("services") and "service_label" not in fields:
         fields["service_label"] = "service"
     try:
         release = Release.model_validate(fields)
@@ -78,6 +81,17 @@ def _merged(defaults: dict[str, Any], given: object, where: str, section: str, s
         fields = entry if isinstance(entry, dict) else {short: entry}
         merged[name] = {**merged.get(name, {"name": name}), **fields}
     return merged
+
+
+def _selections(services: dict[str, Any], kpis: Mapping[str, Any], where: str) -> dict[str, list[str]]:
+    """Service → the KPIs that its `only` keeps, for the services that have one."""
+    selections = {}
+    for service, entry in services.items():
+        if entry is not None and (not isinstance(entry, dict) or set(entry) != {"only"}):
+            raise ConfigError(f"{where}: services.{service}: write nothing, or `only: [...]` with the service's KPIs.")
+        if entry is not None:
+            selections[service] = _known(entry["only"], kpis, f"{where}: services.{service}.only")
+    return selections
 
 
 T = TypeVar("T")

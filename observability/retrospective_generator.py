@@ -25,9 +25,9 @@ def main(
     ),
     now: NowFlag = None,
 ) -> None:
-    """Write the retrospective of the week, as Markdown and as JSON, from the artifacts of the earlier stages.
+    """Write the retrospective of the week.
 
-    A regression summary or anomalies that are not named, or with --auto not found, are reported as not assessed.
+    It is made from the artifacts of the earlier stages, as Markdown and as JSON. A regression summary or anomalies that are not named, or with --auto not found, are reported as not assessed.
     --now is the generation time in the report; without it, the end of the week.
 
     Example: generate_retrospective.py --auto

@@ -16,17 +16,17 @@ if TYPE_CHECKING:
 
 
 def main(
-    release: Annotated[Path, typer.Argument(help="The release file (YAML).")],
+    release: Annotated[Path, typer.Argument(metavar="RELEASE", help="The release file (YAML).")],
     output_dir: Annotated[Path, typer.Option(help="Folder that all artifacts go below.")] = Path(),
     as_json: Annotated[bool, typer.Option("--json", help="Print the verdicts as JSON.")] = False,
     prometheus_url: UrlFlag = None,
     recording: RecordingFlag = None,
     now: NowFlag = None,
 ) -> None:
-    """Run the whole week of a release file: every stage whose time has come.
+    """Run the whole week of a release file.
 
-    A stage whose inputs have not changed is not run again, so the same command carries on after a stop, or on the next
-    day. While days are still to come it ends with exit code 4.
+    Every stage whose time has come is run, unless its inputs have not changed since it last ran: the same
+    command carries on after a stop, or on the next day. While days are still to come it ends with exit code 4.
 
     Example: postga run release.yaml --prometheus-url http://localhost:9090 --output-dir week
     """

@@ -20,7 +20,7 @@ def main(
     summaries: SummariesFlag = Path("stability"),
     output: Annotated[Path, typer.Option(help="Where the burn-downs go.")] = Path("slo_burn_down.json"),
 ) -> None:
-    """Compute the error budgets' burn-down of the GA day and the days after it.
+    """Compute the error budgets' burn-down since GA.
 
     Example: slo_burn_down.py --ga-baseline ga_kpis/ga_kpi_summary.json --7day-summaries stability
     """

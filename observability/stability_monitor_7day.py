@@ -28,9 +28,9 @@ def main(
     recording: RecordingFlag = None,
     now: NowFlag = None,
 ) -> None:
-    """Collect one of the seven days after GA, and compare it with the GA day.
+    """Collect one of the seven days after GA.
 
-    A day that ends within five minutes is waited for.
+    It is compared with the GA day. A day that ends within five minutes is waited for.
 
     Example: stability_monitor_7day.py --prometheus-url http://localhost:9090 --output-dir stability --day-number 1
     --ga-baseline ga_kpis/ga_kpi_summary.json

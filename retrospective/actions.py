@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from observability.artifacts import ActionItem, Anomaly, CostAnalysis
+from observability.artifacts import ActionItem, CostAnalysis
 from observability.model import DAYS_BEFORE
 from observability.units import format_value
 from retrospective.changes import has_values
 from retrospective.reasons import MIN_COVERAGE, Reason, unseen_kpis
-from retrospective.record import INCIDENTS, WeekRecord, family
+from retrospective.record import INCIDENTS, WeekRecord
 from retrospective.wording import count, day_list, listed
 
 MOST_RECOMMENDATIONS, MOST_URGENT, MOST_ACTIONS, MOST_IMPROVEMENTS = 10, 5, 10, 5
@@ -43,11 +43,7 @@ def process_improvements(week: WeekRecord) -> tuple[str, ...]:
 
 def _anomalies(week: WeekRecord, taken: set[str]) -> Iterator[str]:
     """KPIs with severe anomalies that no objective and no comparison speaks for."""
-    by_kpi: dict[str, list[Anomaly]] = {}
-    for event in week.anomalies.anomalies if week.anomalies else ():
-        if event.severity in {"high", "critical"} and not event.in_maintenance and family(event.category) not in taken:
-            by_kpi.setdefault(event.metric_name, []).append(event)
-    for kpi, events in sorted(by_kpi.items(), key=lambda item: len(item[1]), reverse=True):
+    for kpi, events in severe_anomalies(week, taken).items():
         number = count(len(events), "high or critical anomaly", "high or critical anomalies")
         yield f"Look at {kpi}: {number} in the week, and no objective or baseline shows a change"
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 
 from observability.artifacts import CostAnalysis, Regression
 from observability.model import DAYS_BEFORE
 from retrospective.budgets import is_decided
 from retrospective.changes import BASELINES, DRIFT, LARGE, baseline_name, has_values
-from retrospective.reasons import MIN_COVERAGE, Reason
+from retrospective.gaps import MIN_COVERAGE
+from retrospective.reason import Reason
 from retrospective.record import INCIDENTS, TWINS, WeekRecord
 from retrospective.status import Judgement
 from retrospective.wording import count, day_list, listed, sentence
@@ -176,8 +178,9 @@ def _rests_on(reasons: tuple[Reason, ...]) -> str:
             "The status rests on: no real regression, no objective ahead of its pace, no critical alert, no drift, "
             f"no degradation, and a coverage of at least {100 * MIN_COVERAGE:.0f} %."
         )
-    named = "; ".join(f"({n}) {reason.status}, {reason.evidence}" for n, reason in enumerate(reasons, 1))
-    return f"The status is that of the heaviest reason: {named}."
+    numbers = Counter(reason.status for reason in reasons)
+    named = listed([f"{number} for {status}" for status, number in numbers.items()])
+    return f"The status is that of the heaviest reason ({named}); each stands with its figures under Recommendations."
 
 
 def _baseline_lines(week: WeekRecord) -> Iterator[str]:

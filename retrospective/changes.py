@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from observability.artifacts import Regression
 from observability.model import Direction
 from observability.units import format_value
-from retrospective.record import FLAT_KPIS, family
+from retrospective.record import FLAT_KPIS, TWINS, family
 from retrospective.wording import both, listed, moved
 
 # The documents' sizes, in per cent: a drift, a drift to look into, a regression.
@@ -100,11 +100,11 @@ def described_with(rows: list[Regression]) -> str:
 
 
 def by_family(rows: Iterable[Regression]) -> list[list[Regression]]:
-    """Rows of one family together, the largest first, within the families and between them."""
+    """Rows of one family together, the largest first, within the families and between them. Twins follow."""
     families: dict[str, list[Regression]] = {}
-    for row in sorted(rows, key=size, reverse=True):
-        families.setdefault(family(row.category), []).append(row)
-    return list(families.values())
+    for row in sorted(rows, key=lambda row: (row.metric_name in TWINS, -size(row))):
+        families.setdefault(family(row.category, row.metric_name), []).append(row)
+    return sorted(families.values(), key=lambda related: size(related[0]), reverse=True)
 
 
 def _short(row: Regression) -> str:

@@ -61,7 +61,7 @@ def _missed(week: WeekRecord, slos: Sequence[ObjectiveWeek]) -> Iterator[Run]:
         worst = slo.worst(days)
         outcome = _outcome(days, states.get, lambda day: format_value(slo.days[day].value, slo.unit))
         yield Run(
-            family(about.category),
+            family(about.category, slo.kpi),
             tuple(days),
             Degradation(
                 day_occurred=days[0],
@@ -86,7 +86,7 @@ def _against(slo: ObjectiveWeek, day: int) -> str:
 
 
 def _worst_of(worst: int, days: Sequence[int]) -> str:
-    return f" (the worst of {day_list(days)})" if len(days) > 1 else ""
+    return f", the worst of {day_list(days)}" if len(days) > 1 else ""
 
 
 def _budget_share(slo: ObjectiveWeek, days: Sequence[int]) -> float | None:
@@ -113,16 +113,16 @@ def _budget_impact(slo: ObjectiveWeek, days: Sequence[int]) -> str:
 
 
 def _worse(week: WeekRecord) -> list[Run]:
-    """KPIs that were more than 30 % worse than on the GA day. Those of one category on the same days are one run."""
+    """KPIs that were more than 30 % worse than on the GA day. Those of one family on the same days are one run."""
     together: dict[tuple[str, tuple[int, ...]], dict[str, dict[int, float]]] = {}
     for kpi in week.kpis:
         if kpi == INCIDENTS or week.is_twin(kpi):
             continue
         changes = _changes(week, kpi)
         for days in runs(day for day, change in changes.items() if change > LARGE):
-            found = together.setdefault((week.about(kpi).category, tuple(days)), {})
+            found = together.setdefault((family(week.about(kpi).category, kpi), tuple(days)), {})
             found[kpi] = {day: changes[day] for day in days}
-    return [_worse_run(week, category, days, kpis) for (category, days), kpis in together.items()]
+    return [_worse_run(week, name, days, kpis) for (name, days), kpis in together.items()]
 
 
 def _changes(week: WeekRecord, kpi: str) -> dict[int, float]:
@@ -136,7 +136,7 @@ def _changes(week: WeekRecord, kpi: str) -> dict[int, float]:
     return {day: sign * change for day, change in changes.items() if change is not None}
 
 
-def _worse_run(week: WeekRecord, category: str, days: tuple[int, ...], kpis: Mapping[str, Mapping[int, float]]) -> Run:
+def _worse_run(week: WeekRecord, name: str, days: tuple[int, ...], kpis: Mapping[str, Mapping[int, float]]) -> Run:
     kpi, *others = sorted(kpis, key=lambda name: max(kpis[name].values()), reverse=True)
     changes, values = kpis[kpi], week.values(kpi)
     unit = week.about(kpi).unit
@@ -145,15 +145,15 @@ def _worse_run(week: WeekRecord, category: str, days: tuple[int, ...], kpis: Map
     outcome = _outcome(
         days, lambda day: None if day not in states else not states[day], lambda day: format_value(values[day], unit)
     )
-    likewise = [f"{name} ({_more(max(kpis[name].values()))})" for name in others]
+    likewise = [f"{other} ({_more(max(kpis[other].values()))})" for other in others]
     return Run(
-        family(category),
+        name,
         days,
         Degradation(
             day_occurred=days[0],
-            category=category,
+            category=week.about(kpi).category,
             description=f"{kpi}: {format_value(values[worst], unit)} on {day_list([worst])} against "
-            f"{format_value(values[0], unit)} on the GA day ({_more(changes[worst])}){_worst_of(worst, days)}"
+            f"{format_value(values[0], unit)} on the GA day ({_more(changes[worst])}{_worst_of(worst, days)})"
             + (f", likewise {listed(likewise, 3)}" if likewise else ""),
             severity="high" if changes[worst] > 100.0 else "medium",
             impact=f"More than {LARGE:.0f} % worse than on the GA day for {count(len(days), 'day')}",
@@ -176,21 +176,25 @@ def _alerts(week: WeekRecord) -> Iterator[Run]:
         outcome = _outcome(days, lambda day: None if day not in values else values[day] == 0, lambda _: "no alert")
         if days[-1] == LAST_DAY:
             outcome = ("ongoing" if still else "resolved", details)
-        numbers = listed([f"{values[day]:,.0f} on {day_list([day])}" for day in days])
         yield Run(
             "incidents",
             tuple(days),
             Degradation(
                 day_occurred=days[0],
                 category="incidents",
-                description=f"Critical alerts fired: {numbers}",
+                description=fired(values, days),
                 severity="critical" if still else "high",
-                impact=f"Critical alerts on {count(len(days), 'day')}; one over midnight counts on both",
+                impact=f"Critical alerts on {count(len(days), 'day')}",
                 resolution_status=outcome[0],
                 resolution_details=outcome[1],
                 metric_name=INCIDENTS,
             ),
         )
+
+
+def fired(values: Mapping[int, float], days: Sequence[int]) -> str:
+    """``1 critical alert on day 2 and 3 critical alerts on day 3``."""
+    return listed([f"{count(values[day], 'critical alert')} on {day_list([day])}" for day in days])
 
 
 def still_firing(week: WeekRecord) -> bool | None:

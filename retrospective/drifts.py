@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from itertools import combinations
 from statistics import fmean, median
 from typing import Literal
@@ -81,7 +81,7 @@ def trend(values: Mapping[int, float]) -> Trend:
 
 def _moved_with(week: WeekRecord, drift: Regression) -> tuple[str, ...]:
     """What else moved in the same week: candidates from the data, ranked, and none where there is nothing."""
-    own = family(drift.category)
+    own = family(drift.category, drift.metric_name)
     found = [*_other_kpis(week, drift, own), *_anomalies(week, own), *_alerts(week)]
     return tuple(found[:MOST_CAUSES]) or (UNDETERMINED,)
 
@@ -94,18 +94,23 @@ def _other_kpis(week: WeekRecord, drift: Regression, own: str) -> Iterator[str]:
         if row.baseline == drift.baseline and has_values(row) and size(row) > DRIFT
     ]
     for related in by_family(rows):
-        if family(related[0].category) not in {own, "cost"}:
-            yield f"{described(related[0])} in the same week"
+        row = related[0]
+        if row.category != "cost" and family(row.category, row.metric_name) != own:
+            yield f"{described(row)} in the same week"
+
+
+def severe_anomalies(week: WeekRecord, told: Collection[str]) -> dict[str, list[Anomaly]]:
+    """KPI → its high and critical anomalies outside maintenance, the worst first, without the families ``told``."""
+    by_kpi: dict[str, list[Anomaly]] = {}
+    for event in week.anomalies.anomalies if week.anomalies else ():
+        severe = event.severity in {"high", "critical"} and not event.in_maintenance
+        if severe and family(event.category, event.metric_name) not in told:
+            by_kpi.setdefault(event.metric_name, []).append(event)
+    return dict(sorted(by_kpi.items(), key=lambda item: (_worst(item[1]), len(item[1])), reverse=True))
 
 
 def _anomalies(week: WeekRecord, own: str) -> Iterator[str]:
-    """KPIs of other families with high or critical anomalies, the most severe first."""
-    by_kpi: dict[str, list[Anomaly]] = {}
-    for event in week.anomalies.anomalies if week.anomalies else ():
-        if event.severity in {"high", "critical"} and not event.in_maintenance and family(event.category) != own:
-            by_kpi.setdefault(event.metric_name, []).append(event)
-    ranked = sorted(by_kpi.items(), key=lambda item: (_worst(item[1]), len(item[1])), reverse=True)
-    for kpi, events in ranked:
+    for kpi, events in severe_anomalies(week, {own}).items():
         first = format_instant(min(event.start or event.timestamp for event in events))
         number = count(len(events), "high or critical anomaly", "high or critical anomalies")
         yield f"{number} of {kpi}, the first at {first}"

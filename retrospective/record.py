@@ -53,9 +53,10 @@ TWINS = {
 }
 
 
-def family(category: str) -> str:
-    """KPIs of one family tell the same story: availability is the error rate seen from the other side."""
-    return "errors" if category == "availability" else category
+def family(category: str, kpi: str) -> str:
+    """KPIs of one family tell the same story: errors from both sides, the quantiles of the latency, twins."""
+    together = {"availability": "errors", "errors": "errors", "latency": "latency"}
+    return together.get(category, TWINS.get(kpi, kpi))
 
 
 @dataclass(frozen=True)

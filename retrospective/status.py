@@ -24,7 +24,8 @@ from observability.units import format_value
 from retrospective.budgets import burn_rate, is_decided
 from retrospective.changes import baseline_name, deciding, described, has_values, size
 from retrospective.degradations import BUDGET_DAYS
-from retrospective.reasons import Advice, Reason, reasons_against
+from retrospective.reason import Advice, Reason
+from retrospective.reasons import reasons_against
 from retrospective.record import WeekRecord
 from retrospective.wording import count, sentence
 
@@ -70,7 +71,7 @@ def _why(week: WeekRecord, status: Status, advice: Advice, reasons: tuple[Reason
     if week.coverage is not None and advice != "not assessable":
         parts.append(f"coverage {format_value(100 * week.coverage, '%')}")
     if len(reasons) > 1:
-        parts.append(f"{count(len(reasons) - 1, 'further reason')} below")
+        parts.append(f"{count(len(reasons) - 1, 'further reason')} under Recommendations")
     return sentence(f"{decision}: {'; '.join(parts)}")
 
 
@@ -80,7 +81,7 @@ def _nothing_found(week: WeekRecord) -> Iterator[str]:
     closest = max(rows, key=size)
     yield (
         f"none of {count(len(rows), 'KPI')} changed by more than 10 % for the worse against "
-        f"{baseline_name(closest.baseline)} (the largest change: {described(closest)})"
+        f"{baseline_name(closest.baseline)}; largest change: {described(closest)}"
     )
 
 
@@ -91,9 +92,15 @@ def _budgets_kept(week: WeekRecord) -> Iterator[str]:
         return
     name = max(rates, key=lambda slo: rates[slo])
     yield (
-        f"{count(len(rates), 'objective')} of {len(week.slos)} within the error budget "
+        f"{_all_of(len(rates), len(week.slos))} within the error budget "
         f"(closest: {name}, {100 * rates[name]:.3g} % of the window's budget used)"
     )
+
+
+def _all_of(number: int, of: int) -> str:
+    if number < of:
+        return f"{number} of {count(of, 'objective')}"
+    return "the one objective" if of == 1 else f"all {of} objectives"
 
 
 def _waiting(week: WeekRecord) -> str:

@@ -215,7 +215,7 @@ def _observe(
         part = counts[slots]
         cell = np.repeat(np.arange(part.size), part.ravel())  # the slot and pod that each observation belongs to
         median = np.repeat(median_us[slots], part.sum(axis=1))
-        latency_us = np.rint(median * 1.0 + 0 * rng.lognormal(0, sigma, cell.size)).astype(np.int64)
+        latency_us = np.rint(median * rng.lognormal(0, sigma, cell.size)).astype(np.int64)
         bucket = np.searchsorted(bounds_us, latency_us)
         found = np.bincount(cell * buckets.shape[2] + bucket, minlength=part.size * buckets.shape[2])
         buckets[slots] = found.reshape(*part.shape, -1).cumsum(axis=2)

@@ -56,6 +56,16 @@ def test_only_keeps_some_kpis_their_queries_and_their_objectives(tmp_path: Path)
     assert [slo.name for slo in release.slos] == ["Availability"]
 
 
+def test_services_may_have_kpis_of_their_own(tmp_path: Path) -> None:
+    release = written(tmp_path, "services: {shop: , queue: {only: [request_rate]}}\n")
+    assert release.services == ("shop", "queue")
+    assert list(release.kpis_of("shop")) == list(release.kpis)
+    assert list(release.kpis_of("queue")) == ["request_rate"]
+    assert release.slos_of("queue") == []
+    with pytest.raises(ConfigError, match=r"services\.queue\.only: unknown KPI 'nope'"):
+        written(tmp_path, "services: {queue: {only: [nope]}}\n")
+
+
 def test_a_kpi_of_ones_own(tmp_path: Path) -> None:
     text = """
 only: [order_rate]

@@ -146,7 +146,7 @@ def exported(name: str) -> Any:
 @pairs
 def test_the_exported_schema_is_that_of_the_type(name: str, artifact: type[Artifact]) -> None:
     text = (FOLDER / f"{name}.json").read_text(encoding="utf-8")
-    assert text == schema_text(artifact), "run `make schemas`"
+    assert text == schema_text(artifact), "run `make reference`"
 
 
 def test_no_schema_is_left_of_a_type_that_is_gone() -> None:

@@ -22,7 +22,7 @@ def score_release(release: Release, service: str, days: Sequence[Samples], setti
     joined = join(days, release.step_s)
     first = max(0, round((release.ga - joined.window.start).total_seconds() / release.step_s))
     anomalies, scored = [], {}
-    for name, kpi in release.kpis.items():
+    for name, kpi in release.kpis_of(service).items():
         if kpi.detect:
             values = step_values(kpi, joined, release.prices)
             found, scored[name] = detect(

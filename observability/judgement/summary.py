@@ -11,6 +11,7 @@ import numpy as np
 from observability import kpi as kpis
 from observability.artifacts import FLAT_KEYS, CostDay, DaySummary, KpiSummary, RollbackRecommendation, SloDay
 from observability.model import Array, Direction, Kind, Kpi, Objective, PriceList, Release, Samples, SourceInfo
+from observability.units import format_value
 
 HOURS = 24
 LARGE_DRIFT_PERCENT = 30.0  # the documents' "regression"
@@ -21,11 +22,12 @@ def summarise(
     release: Release, samples: Samples, day_number: int, source: SourceInfo, ga: DaySummary | None, partial: bool
 ) -> DaySummary:
     """The summary of the day that ``samples`` cover; ``ga`` is the GA day's, which drifts are taken against."""
-    kpi_summaries = {name: summarise_kpi(kpi, samples, release.prices) for name, kpi in release.kpis.items()}
+    kpis_of = release.kpis_of(samples.service)
+    kpi_summaries = {name: summarise_kpi(kpi, samples, release.prices) for name, kpi in kpis_of.items()}
     if ga is not None:
         kpi_summaries = {name: _with_drift(found, ga.value(name)) for name, found in kpi_summaries.items()}
-    slos = tuple(slo_day(slo, release.kpis[slo.kpi], kpi_summaries[slo.kpi]) for slo in release.slos)
-    expected = [kpi_summaries[name].coverage for name, kpi in release.kpis.items() if _can_have_data(kpi, release)]
+    slos = tuple(slo_day(slo, kpis_of[slo.kpi], kpi_summaries[slo.kpi]) for slo in release.slos_of(samples.service))
+    expected = [kpi_summaries[name].coverage for name, kpi in kpis_of.items() if _can_have_data(kpi, release)]
     flat = {key: kpi_summaries[key].value for key in FLAT_KEYS if key in kpi_summaries}
     return DaySummary(
         timestamp=samples.window.start if day_number == 0 else samples.window.end - timedelta(seconds=1),
@@ -106,14 +108,14 @@ def _hourly(kpi: Kpi, samples: Samples, values: Array) -> tuple[float | None, ..
     if samples.steps % HOURS:
         return ()
     edges = range(0, samples.steps + 1, samples.steps // HOURS)
-    return tuple(
-        kpis.fold(kpi, kpis.part(samples, start, stop), values[start:stop]) for start, stop in itertools.pairwise(edges)
-    )
+    return tuple(kpis.fold(kpi, samples, values, start, stop) for start, stop in itertools.pairwise(edges))
 
 
 def _why_missing(kpi: Kpi, coverage: float, prices: PriceList | None) -> str:
     if kpi.kind is Kind.COST and prices is None:
         return "no data, because the release file has no `prices:`"
+    if coverage > 0 and kpi.kind is Kind.UTILISATION:
+        return f"undefined, because {kpi.denominator} was 0"
     if coverage > 0:
         return "undefined, because there was no traffic"
     return "no data"
@@ -139,6 +141,12 @@ def budget(objective: float, counts_bad: bool) -> float:
     return objective if counts_bad else float(Decimal(100) - Decimal(str(objective)))
 
 
+def allowed_events(budget_percent: float, total: float) -> float:
+    """How many of ``total`` events may be bad, in decimal arithmetic: a budget that is spent to the last event is
+    kept."""
+    return float(Decimal(str(budget_percent)) * Decimal(total) / 100)
+
+
 def slo_day(slo: Objective, kpi: Kpi, summary: KpiSummary) -> SloDay:
     """Bad and all events of the day. ``value`` is the share of good events in per cent, or that of bad ones for a KPI
     for which lower is better."""
@@ -160,7 +168,7 @@ def slo_day(slo: Objective, kpi: Kpi, summary: KpiSummary) -> SloDay:
     if total == 0:
         return SloDay(**common, bad=bad, total=total, value=None, compliant=None, note="no events")
     value = 100.0 * (bad if counts_bad else total - bad) / total
-    return SloDay(**common, bad=bad, total=total, value=value, compliant=100.0 * bad <= allowed * total)
+    return SloDay(**common, bad=bad, total=total, value=value, compliant=bad <= allowed_events(allowed, total))
 
 
 def _slo_events(slo: Objective, kpi: Kpi, summary: KpiSummary) -> tuple[float, float] | None:
@@ -171,7 +179,7 @@ def _slo_events(slo: Objective, kpi: Kpi, summary: KpiSummary) -> tuple[float, f
         return total - _count_up_to(slo.threshold / kpi.scale, summary.buckets), total
     if summary.numerator is None or summary.denominator is None:
         return None
-    numerator_is_bad = kpi.complement or kpi.direction is Direction.LOWER_IS_BETTER
+    numerator_is_bad = kpi.complement != (kpi.direction is Direction.LOWER_IS_BETTER)
     bad = summary.numerator if numerator_is_bad else summary.denominator - summary.numerator
     return bad, summary.denominator
 
@@ -217,11 +225,22 @@ def worse(change: float, direction: Direction) -> bool:
     return change < 0 if direction is Direction.HIGHER_IS_BETTER else change > 0
 
 
+def _positive(value: float | None) -> bool:
+    return value is not None and value > 0
+
+
 def _one_day(found: dict[str, KpiSummary], slos: tuple[SloDay, ...]) -> RollbackRecommendation:
     """A single day never advises a rollback; it says what to look at (two-sided KPIs are no reason by themselves)."""
     if all(kpi.value is None for kpi in found.values()):
         return RollbackRecommendation(should_rollback=None, reason="No KPI had data on this day.")
-    missed = [f"{s.slo_name}: {s.value:.4g} against {s.target:g} ({s.unit})" for s in slos if s.compliant is False]
+    missed = [
+        f"{slo.slo_name} {format_value(slo.value, slo.unit)}, objective {slo.target:g} %"
+        for slo in slos
+        if slo.compliant is False
+    ]
+    fired = [
+        f"{name} {kpi.value:.0f}" for name, kpi in found.items() if kpi.kind == Kind.INCIDENTS and _positive(kpi.value)
+    ]
     large = [
         f"{name} {kpi.drift_percent:+.1f} % against the GA day"
         for name, kpi in found.items()
@@ -230,10 +249,11 @@ def _one_day(found: dict[str, KpiSummary], slos: tuple[SloDay, ...]) -> Rollback
         and abs(kpi.drift_percent) > LARGE_DRIFT_PERCENT
         and worse(kpi.drift_percent, kpi.direction)
     ]
-    watch = missed + large
+    watch = missed + fired + large
+    stood_out = f"watch: {'; '.join(watch)}" if watch else "nothing stood out"
     return RollbackRecommendation(
         should_rollback=False,
-        reason=f"One day is not evidence; watch: {', '.join(watch) if watch else 'nothing stood out'}.",
-        priority="P1" if missed else "P2" if large else "P3",
+        reason=f"One day is not evidence; {stood_out}.",
+        priority="P1" if missed or fired else "P2" if large else "P3",
         investigation_items=tuple(watch),
     )
