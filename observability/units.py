@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import math
+
 _BINARY = ("", "Ki", "Mi", "Gi", "Ti", "Pi")
 
 
 def format_value(value: float | None, unit: str) -> str:
-    """Three significant digits with the unit; shares close to 100 % keep three decimals, and no data is said.
+    """Three significant digits with the unit; shares close to 100 % keep at least three decimals, and as many as it
+    takes to tell them from 100; no data is said.
 
     >>> format_value(99.9512, "%"), format_value(0.02134, "%"), format_value(486.3, "ms")
     ('99.951 %', '0.0213 %', '486 ms')
+    >>> format_value(99.99996, "%")
+    '99.999960 %'
     >>> format_value(3.2e9, "bytes"), format_value(12345.6, "requests"), format_value(None, "ms")
     ('2.98 GiB', '12,346 requests', 'no data')
     """
@@ -17,8 +22,8 @@ def format_value(value: float | None, unit: str) -> str:
         return "no data"
     if unit.startswith("bytes"):
         return _bytes(value) + unit.removeprefix("bytes")
-    if unit.startswith("%") and 99 <= abs(value) < 100:
-        return f"{value:.3f} {unit}"
+    if unit.startswith("%") and 99 <= value < 100:
+        return f"{value:.{max(3, 1 - math.floor(math.log10(100 - value)))}f} {unit}"
     return f"{_digits(value)} {unit}".rstrip()
 
 
@@ -35,4 +40,4 @@ def _bytes(value: float) -> str:
     power = 0
     while abs(value) >= 1024 and power < len(_BINARY) - 1:
         value, power = value / 1024, power + 1
-    return f"{value:.3g} {_BINARY[power]}B"
+    return f"{_digits(value)} {_BINARY[power]}B"

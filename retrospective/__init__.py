@@ -1,0 +1,1 @@
+"""From the artifacts of one service's week to its retrospective, and from that to Markdown."""

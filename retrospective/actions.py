@@ -8,7 +8,9 @@ from observability.artifacts import ActionItem, CostAnalysis
 from observability.model import DAYS_BEFORE
 from observability.units import format_value
 from retrospective.changes import has_values
-from retrospective.reasons import MIN_COVERAGE, Reason, unseen_kpis
+from retrospective.drifts import severe_anomalies
+from retrospective.gaps import MIN_COVERAGE, unseen_kpis
+from retrospective.reason import Reason
 from retrospective.record import INCIDENTS, WeekRecord
 from retrospective.wording import count, day_list, listed
 
@@ -55,10 +57,10 @@ def _burst_without_alert(week: WeekRecord) -> Iterator[str]:
         silent = [day for day, found in slo.days.items() if found.compliant is False and alerts.get(day) == 0]
         if silent:
             worst = slo.worst(silent)
+            value = format_value(slo.days[worst].value, slo.unit)
             yield (
                 f"Alert on the burn rate of {slo.name}: no critical alert fired on {day_list(silent)}, when it was "
-                f"missed ({format_value(slo.days[worst].value, slo.unit)} on {day_list([worst])}, objective "
-                f"{format_value(slo.target, slo.unit)})"
+                f"missed ({value} on {day_list([worst])}, objective {slo.limit})"
             )
             return
 
@@ -86,7 +88,7 @@ def _gaps(week: WeekRecord) -> Iterator[str]:
             f"time ({format_value(100 * low[worst], '%')} at least, on {day_list([worst])})"
         )
     if week.missing:
-        yield f"Schedule the daily collection: {day_list(week.missing)} has no summary"
+        yield f"Schedule the daily collection: there is no summary of {day_list(week.missing)}"
 
 
 def _baseline(week: WeekRecord) -> Iterator[str]:
@@ -96,7 +98,7 @@ def _baseline(week: WeekRecord) -> Iterator[str]:
             "Keep Prometheus' data for at least 15 days, or collect before the release: "
             f"{count(days, 'day')} of the {DAYS_BEFORE} before GA could be compared"
         )
-    untested = [row for row in (week.regression.rows if week.regression else ()) if row.baseline == "week_before"]
+    untested = [row for row in week.rows if row.baseline == "week_before"]
     if days >= DAYS_BEFORE and untested and not any(has_values(row) for row in untested):
         yield "Check the KPIs' queries against the week before GA: none of them has a value there"
 

@@ -94,28 +94,37 @@ def assemble(
 
 
 def _key_metrics(week: WeekRecord) -> Iterator[KeyMetric]:
-    """The KPIs at a glance, with their median days; of incidents, which are counted, the sum."""
+    """The KPIs at a glance; of a release that watches none of them, all that it watches."""
     glance = [next((kpi for kpi in group if week.values(kpi)), None) for group in GLANCE]
     own = [kpi for kpi in week.kpis if week.values(kpi)] if not any(glance) else []
+    past = [day for day in (week.before.days if week.before else ()) if not day.partial]
     for kpi in (*filter(None, glance), *own):
         values = week.values(kpi)
-        past = [week.value(day, kpi) for day in (week.before.days if week.before else ()) if not day.partial]
         yield KeyMetric(
             metric_name=kpi,
             unit=week.about(kpi).unit,
-            before=_over_days(kpi, past),
+            before=_over_days(week, kpi, past),
             ga_day=values.get(0),
-            week=_over_days(kpi, [values.get(day) for day in week.present]),
+            week=_over_days(week, kpi, week.days),
             last_day=values.get(LAST_DAY),
             coverage=_coverage(week, kpi),
         )
 
 
-def _over_days(kpi: str, values: Sequence[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
+def _over_days(week: WeekRecord, kpi: str, days: Sequence[DaySummary]) -> float | None:
+    """Ratios and rates from their counts (the daily values weighted by their denominators), incidents summed; of
+    anything else the median day, because percentiles and peaks do not average."""
+    known = [(value, day.kpis.get(kpi)) for day in days if (value := week.value(day, kpi)) is not None]
     if not known:
         return None
-    return sum(known) if kpi == INCIDENTS else median(known)
+    values = [value for value, _ in known]
+    if kpi == INCIDENTS:
+        return sum(values)
+    weights = [found.denominator for _, found in known if found is not None and found.buckets is None]
+    counted = [weight for weight in weights if weight is not None]
+    if len(counted) < len(values) or sum(counted) <= 0:
+        return median(values)
+    return sum(value * weight for value, weight in zip(values, counted, strict=True)) / sum(counted)
 
 
 def _coverage(week: WeekRecord, kpi: str) -> float | None:
@@ -127,8 +136,8 @@ def _notable(week: WeekRecord) -> tuple[Regression, ...]:
     """Rows that are large or real, those that decide and are worse first."""
     if week.regression is None:
         return ()
-    decide = {id(row) for row in deciding(week.regression.rows)}
-    rows = [row for row in week.regression.rows if has_values(row) and (size(row) > DRIFT or row.real is True)]
+    decide = {id(row) for row in deciding(week.rows)}
+    rows = [row for row in week.rows if has_values(row) and (size(row) > DRIFT or row.real is True)]
     return tuple(
         sorted(rows, key=lambda row: (id(row) not in decide, not is_worse(row), row.real is not True, -size(row)))
     )

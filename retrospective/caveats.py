@@ -130,42 +130,51 @@ def _warnings(week: WeekRecord) -> Iterator[str]:
 
 
 def checked(week: WeekRecord) -> dict[str, str]:
-    """Section → what was looked at, so that an empty section says what would have been found."""
-    days = count(len(week.days), "daily summary", "daily summaries")
-    kpis = count(len([kpi for kpi in week.kpis if week.values(kpi)]), "KPI")
-    objectives = count(len(week.objectives), "objective")
-    rows = [row for row in (week.regression.rows if week.regression else ()) if has_values(row)]
+    """Section → the sentence for when it is empty: what was looked at and not found, or why nothing was."""
+    looked, rows = _looked_at(week), [row for row in week.rows if has_values(row)]
     compared = count(len({row.metric_name for row in rows}), "KPI")
-    against = listed([baseline_name(b) for b in dict.fromkeys(row.baseline for row in rows)])
+    against = listed([baseline_name(name) for name in dict.fromkeys(row.baseline for row in rows)])
+    nothing = "Not assessed: no KPI could be compared with a baseline."
+    no_days = "Not assessed: there is no complete daily summary."
     return {
-        "successes": f"{objectives}, critical alerts and {kpis} over the GA day and {days}.",
-        "degradations": f"{objectives}, critical alerts and {kpis} day by day over the GA day and {days}: objectives "
-        f"missed, alerts firing, KPIs more than {LARGE:.0f} % worse than on the GA day.",
-        "unexpected_drifts": f"{compared} compared with {against}: changes of {DRIFT:.0f} to {LARGE:.0f} %."
+        "successes": f"Nothing is known to have held, of {looked}." if looked else "Not assessed: no KPI has a value.",
+        "degradations": f"None was found on the GA day and {count(len(week.days), 'day')} after it, in {looked}. A KPI "
+        f"counts as degraded when it is more than {LARGE:.0f} % worse than on the GA day."
+        if looked and week.days
+        else no_days,
+        "unexpected_drifts": f"No drift of {DRIFT:.0f} to {LARGE:.0f} % was found in {compared} against {against}."
         if rows
-        else "No data: no KPI could be compared with a baseline.",
-        "regressions": f"{compared} compared with {against}: changes beyond {DRIFT:.0f} %."
+        else nothing,
+        "regressions": f"No change beyond {DRIFT:.0f} % was found in {compared} against {against}."
         if rows
-        else "No data: no KPI could be compared with a baseline.",
+        else nothing,
         "anomalies": _scored(week),
-        "slo_burn_downs": f"No data: the GA summary and the {days} hold no counted events of an objective.",
+        "slo_burn_downs": "Not assessed: the summaries hold no counted events of an objective.",
     }
+
+
+def _looked_at(week: WeekRecord) -> str:
+    """``3 objectives, critical alerts and 22 KPIs``, as far as there are."""
+    kpis = [kpi for kpi in week.kpis if week.values(kpi) and kpi != INCIDENTS]
+    parts = [count(len(week.objectives), "objective")] if week.objectives else []
+    parts += ["critical alerts"] if week.values(INCIDENTS) else []
+    parts += [count(len(kpis), "KPI")] if kpis else []
+    return listed(parts)
 
 
 def _scored(week: WeekRecord) -> str:
     if week.anomalies is None:
-        return "No data: no anomaly events were given."
+        return "Not assessed: no anomaly events were given."
     if not week.anomalies.scored:
-        return "The anomaly events do not say which samples were scored."
+        return "No anomaly is listed; the events do not say which samples were scored."
     samples = sum(week.anomalies.scored.values())
-    return f"{samples:,} samples of {count(len(week.anomalies.scored), 'KPI')} were scored."
+    return f"No anomaly was found in {samples:,} samples of {count(len(week.anomalies.scored), 'KPI')}."
 
 
 def method(week: WeekRecord, judgement: Judgement) -> tuple[str, ...]:
     """How the report came to what it says, one sentence per matter."""
     lines = [_rests_on(judgement.reasons), *_baseline_lines(week)]
-    lines += [_SIZES, _OBJECTIVES, _INCIDENTS, _detector(week)]
-    lines.append(f"KPIs told together with the one that shows the same series: {_twins()}.")
+    lines += [_SIZES, _OBJECTIVES, _INCIDENTS, _detector(week), *_twins(week)]
     if week.ga.source is not None:
         source = week.ga.source
         lines.append(f"Source: {source.prometheus}, one sample every {source.step_s} s.")
@@ -184,7 +193,7 @@ def _rests_on(reasons: tuple[Reason, ...]) -> str:
 
 
 def _baseline_lines(week: WeekRecord) -> Iterator[str]:
-    used = dict.fromkeys(row.baseline for row in (week.regression.rows if week.regression else ()) if has_values(row))
+    used = dict.fromkeys(row.baseline for row in week.rows if has_values(row))
     if "week_before" in used:
         yield (
             "Baselines: the week before GA decides, same weekday against same weekday. The GA day is part of the "
@@ -192,11 +201,13 @@ def _baseline_lines(week: WeekRecord) -> Iterator[str]:
         )
     elif used:
         names = listed([baseline_name(baseline) for baseline in used])
-        yield f"Baselines: {names}. {BASELINES['week_before'].capitalize()} is missing."
+        yield f"Baselines: {names}. There is nothing to compare with {BASELINES['week_before']}."
 
 
-def _twins() -> str:
-    return listed([f"{kpi} with {other}" for kpi, other in TWINS.items()])
+def _twins(week: WeekRecord) -> Iterator[str]:
+    pairs = [f"{kpi} with {TWINS[kpi]}" for kpi in week.kpis if week.is_twin(kpi)]
+    if pairs:
+        yield f"KPIs told together with the one that shows the same series: {listed(pairs)}."
 
 
 def _detector(week: WeekRecord) -> str:

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from observability.artifacts import Regression
 from observability.model import Direction
 from observability.units import format_value
-from retrospective.record import FLAT_KPIS, TWINS, family
+from retrospective.record import FLAT_KPIS, TWINS, family, unit_of
 from retrospective.wording import both, listed, moved
 
 # The documents' sizes, in per cent: a drift, a drift to look into, a regression.
@@ -84,13 +84,14 @@ def label(row: Regression) -> str:
 
 def described(row: Regression) -> str:
     """``p99_latency_ms rose 25 % (412 → 515 ms)``, with the share of bad events where that was compared."""
-    before, after = format_value(row.baseline_value, row.unit), format_value(row.current_value, row.unit)
+    unit = unit_of(row.metric_name, row.unit)
+    before, after = format_value(row.baseline_value, unit), format_value(row.current_value, unit)
     change = change_percent(row)
     if change is None:
         return f"{row.metric_name} went from {before} to {after}"
     if is_bad_share(row):
         return f"{row.metric_name} went from {before} to {after}, its share of bad events {moved(change)}"
-    return f"{row.metric_name} {moved(change)} ({both(row.baseline_value, row.current_value, row.unit)})"
+    return f"{row.metric_name} {moved(change)} ({both(row.baseline_value, row.current_value, unit)})"
 
 
 def described_with(rows: list[Regression]) -> str:

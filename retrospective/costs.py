@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from statistics import fmean
 from typing import Literal
 
@@ -87,10 +87,7 @@ def _note(week: WeekRecord, days: int) -> str | None:
 def _advice(week: WeekRecord, ga_cost: float | None, daily: float) -> Iterator[str]:
     yield from _largest(week, daily)
     yield from _grown(week)
-    currency = _currency(week) or ""
-    if ga_cost is not None and ga_cost > 0 and 100 * (daily / ga_cost - 1) > DRIFT:
-        change = 100 * (daily / ga_cost - 1)
-        yield f"Find out why a day costs {change:.0f} % more than the GA day ({both(ga_cost, daily, currency)})"
+    yield from _more_than_before(week, ga_cost, daily)
     yield from _per_million(week)
 
 
@@ -98,37 +95,49 @@ def _largest(week: WeekRecord, daily: float) -> Iterator[str]:
     parts = {part: cost for part in PARTS if (cost := _average(week, part)) is not None}
     if len(parts) > 1 and daily > 0:
         part = max(parts, key=lambda name: parts[name])
-        yield (
-            f"Look at {part} first: it is {100 * parts[part] / daily:.0f} % of the daily cost "
-            f"({format_value(parts[part], _currency(week) or '')} of {format_value(daily, _currency(week) or '')})"
-        )
+        amounts = f"{_money(week, parts[part])} of {_money(week, daily)}"
+        yield f"Look at {part} first: it is {100 * parts[part] / daily:.0f} % of the daily cost ({amounts})"
 
 
 def _grown(week: WeekRecord) -> Iterator[str]:
     for part in PARTS:
         halves = _halves({day.day_number: _part(day, part) for day in week.days})
-        if _trend(halves) == "increasing" and halves is not None:
-            change = 100 * (halves[1] / halves[0] - 1)
-            yield (
-                f"Find out why {part} {moved(change)} from days 1–3 to days 5–7 "
-                f"({both(*halves, _currency(week) or '')} a day)"
-            )
+        if halves is not None and _trend(halves) == "increasing":
+            amounts = both(*halves, _currency(week) or "")
+            change = moved(100 * (halves[1] / halves[0] - 1))
+            yield f"Find out why {part} {change} from days 1–3 to days 5–7 ({amounts} a day)"
+
+
+def _more_than_before(week: WeekRecord, ga_cost: float | None, daily: float) -> Iterator[str]:
+    """Against the week before GA where its cost is known, because a week has cheap days; else against the GA day."""
+    past = [cost for day in _before(week) if (cost := _total(week, day)) is not None]
+    name, before = ("a day of the week before GA", fmean(past)) if past else ("the GA day", ga_cost)
+    if before is not None and before > 0 and 100 * (daily / before - 1) > DRIFT:
+        amounts = both(before, daily, _currency(week) or "")
+        yield f"Find out why a day costs {100 * (daily / before - 1):.0f} % more than {name} ({amounts})"
 
 
 def _per_million(week: WeekRecord) -> Iterator[str]:
-    """The cost of a million requests, where it moved from the GA day to the week's mean."""
-    before, per_day = _unit_cost(week, week.ga), [_unit_cost(week, day) for day in week.days]
-    known = [cost for cost in per_day if cost is not None]
-    if before is None or before <= 0 or not known:
-        return
-    change = 100 * (fmean(known) / before - 1)
-    if change > DRIFT:
-        amounts = both(before, fmean(known), _currency(week) or "")
-        yield f"Find out why a million requests cost {change:.0f} % more than on the GA day ({amounts})"
+    """The cost of a million requests against the week before GA: the same weekdays, so the same mix of busy days."""
+    before, after = _unit_cost(week, _before(week)), _unit_cost(week, week.days)
+    if before is not None and after is not None and 100 * (after / before - 1) > DRIFT:
+        amounts = both(before, after, _currency(week) or "")
+        change = f"{100 * (after / before - 1):.0f} %"
+        yield f"Find out why a million requests cost {change} more than in the week before GA ({amounts})"
 
 
-def _unit_cost(week: WeekRecord, day: DaySummary) -> float | None:
-    total, rate = _total(week, day), day.value("request_rate")
-    if total is None or rate is None or rate <= 0:
-        return None
-    return total / (rate * week.calendar.day.total_seconds() / 1e6)
+def _unit_cost(week: WeekRecord, days: Sequence[DaySummary]) -> float | None:
+    """Cost per million requests over the days that have both; None where that is nothing."""
+    known = [(_total(week, day), day.value("request_rate")) for day in days]
+    counted = [(cost, rate) for cost, rate in known if cost is not None and rate is not None]
+    requests = sum(rate for _, rate in counted) * week.calendar.day.total_seconds()
+    cost = sum(cost for cost, _ in counted)
+    return 1e6 * cost / requests if requests > 0 and cost > 0 else None
+
+
+def _before(week: WeekRecord) -> list[DaySummary]:
+    return [day for day in (week.before.days if week.before is not None else ()) if not day.partial]
+
+
+def _money(week: WeekRecord, amount: float) -> str:
+    return format_value(amount, _currency(week) or "")

@@ -77,8 +77,7 @@ def _missed(week: WeekRecord, slos: Sequence[ObjectiveWeek]) -> Iterator[Run]:
 
 
 def _against(slo: ObjectiveWeek, day: int) -> str:
-    limit = f"an objective of at {'most' if slo.counts_bad else 'least'} {format_value(slo.target, slo.unit)}"
-    text = f"{format_value(slo.days[day].value, slo.unit)} on {day_list([day])} against {limit}"
+    text = f"{format_value(slo.days[day].value, slo.unit)} on {day_list([day])} against an objective of {slo.limit}"
     ga = slo.days.get(0)
     if day == 0 or ga is None or ga.value is None:
         return text

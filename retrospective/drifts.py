@@ -19,7 +19,7 @@ from retrospective.changes import (
     has_values,
     size,
 )
-from retrospective.record import INCIDENTS, WeekRecord, family
+from retrospective.record import INCIDENTS, WeekRecord, family, unit_of
 from retrospective.wording import count, day_list
 
 Trend = Literal["increasing", "decreasing", "stable", "volatile", "unknown"]
@@ -35,7 +35,7 @@ def drifting(week: WeekRecord) -> list[Regression]:
     if week.regression is None:
         return []
     listed = {(row.metric_name, row.baseline) for row in week.regression.unexpected_drifts}
-    rows = [row for row in deciding(week.regression.rows) if (row.metric_name, row.baseline) in listed]
+    rows = [row for row in deciding(week.rows) if (row.metric_name, row.baseline) in listed]
     return sorted(rows, key=size, reverse=True)
 
 
@@ -51,7 +51,7 @@ def unexpected_drifts(week: WeekRecord) -> tuple[UnexpectedDrift, ...]:
             potential_causes=_moved_with(week, row),
             investigation_needed=size(row) > INVESTIGATE,
             baseline=row.baseline,
-            unit=row.unit,
+            unit=unit_of(row.metric_name, row.unit),
         )
         for row in drifting(week)
     )
@@ -88,11 +88,7 @@ def _moved_with(week: WeekRecord, drift: Regression) -> tuple[str, ...]:
 
 def _other_kpis(week: WeekRecord, drift: Regression, own: str) -> Iterator[str]:
     """The largest change of each other family against the same baseline. Cost follows usage, so it explains nothing."""
-    rows = [
-        row
-        for row in (week.regression.rows if week.regression else ())
-        if row.baseline == drift.baseline and has_values(row) and size(row) > DRIFT
-    ]
+    rows = [row for row in week.rows if row.baseline == drift.baseline and has_values(row) and size(row) > DRIFT]
     for related in by_family(rows):
         row = related[0]
         if row.category != "cost" and family(row.category, row.metric_name) != own:

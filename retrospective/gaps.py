@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from observability.model import LAST_DAY
 from observability.units import format_value
 from retrospective.budgets import is_decided
-from retrospective.changes import has_values
+from retrospective.changes import deciding, has_values
 from retrospective.reason import Reason
 from retrospective.record import INCIDENTS, WeekRecord
 from retrospective.wording import count, day_list, listed
@@ -26,7 +26,7 @@ def too_little(week: WeekRecord) -> Iterator[Reason]:
             "stability/ holds seven complete daily summaries",
         )
     yield from _coverage(week)
-    if not any(has_values(row) for row in week.deciding):
+    if not any(has_values(row) for row in deciding(week.rows)):
         yield not_assessable(
             "no KPI could be compared with a baseline",
             "Run the regression analysis on a GA summary and daily summaries that hold KPIs",
@@ -66,7 +66,7 @@ def not_assessable(evidence: str, action: str, done_when: str) -> Reason:
 
 def unseen(week: WeekRecord) -> Iterator[Reason]:
     """What is not known, and keeps a week without findings from being called excellent."""
-    if not any(row.baseline == "week_before" and has_values(row) for row in week.deciding):
+    if not any(row.baseline == "week_before" and has_values(row) for row in deciding(week.rows)):
         yield _watch(
             "nothing could be compared with a week before GA, so a defect that came with the release cannot be seen",
             "Keep Prometheus' data for at least 15 days, so that the week before GA can be pulled",
@@ -93,5 +93,3 @@ def unseen(week: WeekRecord) -> Iterator[Reason]:
 
 def _watch(evidence: str, action: str, done_when: str) -> Reason:
     return Reason("STABLE", "watch", "P2", "data", evidence, action, done_when)
-
-

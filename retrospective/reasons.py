@@ -26,7 +26,7 @@ from retrospective.changes import (
 from retrospective.degradations import degradations, fired, still_firing
 from retrospective.gaps import not_assessable, too_little, unseen
 from retrospective.reason import Advice, Priority, Reason
-from retrospective.record import INCIDENTS, WeekRecord, family
+from retrospective.record import INCIDENTS, WeekRecord, change_of, family, unit_of
 from retrospective.wording import count, day_list, listed
 
 LOAD_CATEGORIES = frozenset({"resources", "database", "redis", "network", "cost"})  # what follows the traffic
@@ -61,12 +61,13 @@ def _budgets(week: WeekRecord) -> Iterator[Reason]:
 
 
 def _regressions(week: WeekRecord) -> Iterator[Reason]:
-    """Real changes for the worse. Beyond 30 % they are severe; a rollback is said where the summary says it."""
+    """Real changes for the worse, severe beyond 30 %. A rollback is said where the regression summary advises one and
+    the last day still shows the change."""
     advised = week.regression.rollback_recommendation if week.regression else None
-    for rows in by_family(row for row in _deciding(week) if row.real is True and is_worse(row)):
+    for rows in by_family(row for row in deciding(week.rows) if row.real is True and is_worse(row)):
         row = rows[0]
         severe = any(size(one) > LARGE for one in rows)
-        back = severe and advised is not None and advised.should_rollback is True
+        back = severe and advised is not None and advised.should_rollback is True and _persists(week, row)
         advice: Advice = "roll back" if back else "fix now" if severe else "fix forward"
         yield Reason(
             status="CRITICAL" if severe else "NEEDS ATTENTION",
@@ -79,6 +80,19 @@ def _regressions(week: WeekRecord) -> Iterator[Reason]:
         )
 
 
+def _persists(week: WeekRecord, row: Regression) -> bool:
+    """Whether the last day was still beyond 10 % of the baseline, for the worse: the change itself is."""
+    last = week.values(row.metric_name).get(LAST_DAY)
+    if last is None or row.baseline_value is None:
+        return False
+    change = change_of(week.about(row.metric_name), row.baseline_value, last)
+    return (
+        change is not None
+        and abs(change) > DRIFT
+        and (last > row.baseline_value) == (direction(row) is Direction.LOWER_IS_BETTER)
+    )
+
+
 def _certain(week: WeekRecord, rows: list[Regression]) -> str:
     """The change, against what, how sure, since when, and what the last day says."""
     row = rows[0]
@@ -89,16 +103,18 @@ def _certain(week: WeekRecord, rows: list[Regression]) -> str:
         details.append(f"median of {count(row.n, 'same-weekday change' if row.baseline == 'week_before' else 'day')}")
     last = week.values(row.metric_name).get(LAST_DAY)
     if last is not None:
-        details.append(f"{format_value(last, row.unit)} on day {LAST_DAY}")
+        details.append(f"{format_value(last, week.about(row.metric_name).unit)} on day {LAST_DAY}")
     details += _load(week, row)
-    text = f"{described_with(rows)} against {baseline_name(row.baseline)}"
-    return f"{text} ({', '.join(details)})" if details else text
+    return f"{_against(rows)} ({', '.join(details)})" if details else _against(rows)
+
+
+def _against(rows: list[Regression]) -> str:
+    return f"{described_with(rows)} against {baseline_name(rows[0].baseline)}"
 
 
 def _load(week: WeekRecord, row: Regression) -> list[str]:
     """How the traffic moved against the same baseline, for KPIs that follow it."""
-    rows = week.regression.rows if week.regression else ()
-    load = [other for other in rows if other.metric_name == "request_rate" and other.baseline == row.baseline]
+    load = [other for other in week.rows if other.metric_name == "request_rate" and other.baseline == row.baseline]
     if row.category not in LOAD_CATEGORIES or not load or size(load[0]) <= DRIFT:
         return []
     return [f"meanwhile {described(load[0])}"]
@@ -107,7 +123,7 @@ def _load(week: WeekRecord, row: Regression) -> list[str]:
 def _back_in_range(row: Regression) -> str:
     return (
         f"regression_summary.json of the next week: {row.metric_name} is within {DRIFT:.0f} % "
-        f"of {format_value(row.baseline_value, row.unit)}"
+        f"of {format_value(row.baseline_value, unit_of(row.metric_name, row.unit))}"
     )
 
 
@@ -134,22 +150,23 @@ def _incidents(week: WeekRecord) -> Iterator[Reason]:
 
 def _untested(week: WeekRecord) -> Iterator[Reason]:
     """Large changes for the worse that no test has seen: neither confirmed nor dismissed."""
-    for rows in by_family(row for row in _deciding(week) if row.real is None and is_worse(row) and size(row) > LARGE):
+    untested = [row for row in deciding(week.rows) if row.real is None and size(row) > LARGE]
+    for rows in by_family(row for row in untested if is_worse(row)):
         yield Reason(
             status="NEEDS ATTENTION",
             advice="not assessable",
             priority="P1",
             family=_family(rows[0]),
-            evidence=f"{described_with(rows)} against {baseline_name(rows[0].baseline)}: large, and not tested",
+            evidence="; ".join([f"{_against(rows)}: large, and not tested", *_load(week, rows[0])]),
             action=f"Confirm or dismiss the change of {rows[0].metric_name}",
             done_when=_back_in_range(rows[0]),
         )
     advised = week.regression.rollback_recommendation if week.regression else None
-    if advised is not None and advised.should_rollback is True and not any(row.real for row in _deciding(week)):
+    if advised is not None and advised.should_rollback is True and not any(row.real for row in deciding(week.rows)):
         yield not_assessable(
             f"the regression summary advises a rollback ({advised.reason.rstrip('.')}), with no change that was tested",
             "Decide on the rollback that the regression summary advises",
-            "the decision is written into the release's record",
+            "regression_summary.json, made again, says of each row behind the advice whether it is real",
         )
 
 
@@ -157,7 +174,7 @@ def _moved(week: WeekRecord, taken: set[str]) -> Iterator[Reason]:
     """Drifts, large changes that are not significant, and large moves of KPIs of which no direction is worse."""
     rows = [
         row
-        for row in _deciding(week)
+        for row in deciding(week.rows)
         if size(row) > DRIFT
         and (is_worse(row) or direction(row) is Direction.TWO_SIDED)
         and _family(row) not in taken
@@ -171,7 +188,7 @@ def _moved(week: WeekRecord, taken: set[str]) -> Iterator[Reason]:
             advice="watch" if look else "keep",
             priority="P2" if look else "P3",
             family=_family(row),
-            evidence=f"{described_with(related)} against {baseline_name(row.baseline)} ({label(row)})",
+            evidence=f"{_against(related)} ({label(row)})",
             action=f"Find out why {row.metric_name} moved",
             done_when=f"regression_summary.json of the next release: {row.metric_name} is within {DRIFT:.0f} %",
         )
@@ -195,7 +212,3 @@ def _degraded(week: WeekRecord, taken: set[str]) -> Iterator[Reason]:
 
 def _family(row: Regression) -> str:
     return family(row.category, row.metric_name)
-
-
-def _deciding(week: WeekRecord) -> list[Regression]:
-    return deciding(week.regression.rows) if week.regression is not None else []

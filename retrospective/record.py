@@ -14,6 +14,7 @@ from observability.artifacts import (
     DaySummary,
     HealthReport,
     PreReleaseSummary,
+    Regression,
     RegressionSummary,
     SloBurnDown,
 )
@@ -55,6 +56,8 @@ TWINS = {
 
 def family(category: str, kpi: str) -> str:
     """KPIs of one family tell the same story: errors from both sides, the quantiles of the latency, twins."""
+    if kpi in FLAT_KPIS:
+        category = FLAT_KPIS[kpi][2]  # older tools name other categories
     together = {"availability": "errors", "errors": "errors", "latency": "latency"}
     return together.get(category, TWINS.get(kpi, kpi))
 
@@ -83,6 +86,16 @@ def change_of(about: About, before: float, after: float) -> float | None:
     return 100.0 * (after / before - 1.0)
 
 
+def unit_of(kpi: str, stated: str) -> str:
+    """The unit that an artifact states for a KPI; older tools state none."""
+    return stated if stated or kpi not in FLAT_KPIS else FLAT_KPIS[kpi][0]
+
+
+def limit(target: float, unit: str, counts_bad: bool) -> str:
+    """An objective as it was set, without rounding: ``at least 99 % within 500 ms``."""
+    return f"at {'most' if counts_bad else 'least'} {target:g} {unit}"
+
+
 @dataclass(frozen=True)
 class ObjectiveDay:
     """One day of an objective; None where it could not be counted."""
@@ -104,6 +117,11 @@ class ObjectiveWeek:
     unit: str
     counts_bad: bool
     days: Mapping[int, ObjectiveDay]
+
+    @property
+    def limit(self) -> str:
+        """The objective in words: ``at least 99.9 %``, ``at most 0.1 %``."""
+        return limit(self.target, self.unit, self.counts_bad)
 
     def burn(self, day: int) -> float | None:
         """The day's bad events over those that its budget allows; None without events."""
@@ -154,6 +172,11 @@ class WeekRecord:
     @property
     def has_before(self) -> bool:
         return self.before is not None and len(self.before.days) > 0
+
+    @property
+    def rows(self) -> tuple[Regression, ...]:
+        """Every KPI against every baseline; none without a regression summary."""
+        return self.regression.rows if self.regression is not None else ()
 
     @property
     def calendar(self) -> Calendar:

@@ -12,7 +12,6 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from observability.artifacts import ReleaseIndex, Retrospective, ServiceEntry
 from observability.model import LAST_DAY
 from retrospective import tables
-from retrospective.changes import baseline_name
 from retrospective.markdown import code, prose, table
 from retrospective.status import STATUSES
 from retrospective.tables import share, when
@@ -92,14 +91,15 @@ def _service(entry: ServiceEntry) -> tuple[str, ...]:
 
 
 def _headline(report: Retrospective) -> str:
-    baselines = listed([baseline_name(name) for name in dict.fromkeys(row.baseline for row in report.regressions)])
+    known = {"week before GA": "before", "GA day": "ga_day"}
+    baselines = [n for n, key in known.items() if any(getattr(m, key) is not None for m in report.key_metrics)]
     parts = [
         code(report.release) if report.release is not None else "release not named",
         f"GA {when(report.ga_day_timestamp)}",
         f"week to {when(report.seven_day_end_timestamp)}",
-        f"changes against {prose(baselines)}" if baselines else "",
+        f"baselines: {listed(baselines) or 'none'}",
     ]
-    return " · ".join(filter(None, parts))
+    return " · ".join(parts)
 
 
 def _at_a_glance(report: Retrospective) -> Iterator[str]:
@@ -119,7 +119,7 @@ def _at_a_glance(report: Retrospective) -> Iterator[str]:
         )
         yield f"Health by day, 0 to 100: {', '.join(scores)}"
     if report.not_assessed:
-        yield f"{count(len(report.not_assessed), 'thing')} could not be assessed: see the end"
+        yield f"{count(len(report.not_assessed), 'entry', 'entries')} under Not assessed, and why"
 
 
 def _tagged(text: str) -> tuple[str, str]:

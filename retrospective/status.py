@@ -77,7 +77,7 @@ def _why(week: WeekRecord, status: Status, advice: Advice, reasons: tuple[Reason
 
 def _nothing_found(week: WeekRecord) -> Iterator[str]:
     """The smallest change that would have been named, and the largest one seen."""
-    rows = [row for row in deciding(week.regression.rows if week.regression else ()) if has_values(row)]
+    rows = [row for row in deciding(week.rows) if has_values(row)]
     closest = max(rows, key=size)
     yield (
         f"none of {count(len(rows), 'KPI')} changed by more than 10 % for the worse against "

@@ -9,8 +9,9 @@ from observability.artifacts import Success
 from observability.model import LAST_DAY, Direction
 from observability.units import format_value
 from retrospective.changes import DRIFT, change_percent, deciding, described, has_values, is_worse, size
-from retrospective.record import INCIDENTS, ObjectiveWeek, WeekRecord, change_of
-from retrospective.wording import count, day_list
+from retrospective.degradations import degradations
+from retrospective.record import INCIDENTS, ObjectiveWeek, WeekRecord, change_of, family
+from retrospective.wording import day_list, signed
 
 
 def successes(week: WeekRecord) -> tuple[Success, ...]:
@@ -28,7 +29,7 @@ def _objectives_met(week: WeekRecord) -> Iterator[Success]:
             category=week.about(slo.kpi).category,
             description=f"{slo.name} met its objective on {_all_of(assessed)}",
             metric_name=slo.kpi,
-            target_value=f"{'at most' if slo.counts_bad else 'at least'} {format_value(slo.target, slo.unit)}",
+            target_value=slo.limit,
             actual_value=format_value(actual, slo.unit),
             achievement_percent=_achievement(actual, slo.target, slo.counts_bad),
         )
@@ -52,7 +53,7 @@ def _achievement(actual: float | None, target: float, lower_is_better: bool) -> 
 
 def _all_of(days: list[int]) -> str:
     missing = [day for day in range(LAST_DAY + 1) if day not in days]
-    text = f"each of the {count(len(days), 'assessed day')}" if len(days) > 1 else f"the one assessed day ({days[0]})"
+    text = f"each of the {len(days)} assessed days" if len(days) > 1 else day_list(days)
     return f"{text}; not assessed: {day_list(missing)}" if missing else text
 
 
@@ -71,7 +72,7 @@ def _no_alert(week: WeekRecord) -> Iterator[Success]:
 
 def _improved(week: WeekRecord) -> Iterator[Success]:
     """Changes for the better that were tested and are real."""
-    for row in deciding(week.regression.rows if week.regression else ()):
+    for row in deciding(week.rows):
         if row.real is True and row.direction is not Direction.TWO_SIDED and has_values(row) and not is_worse(row):
             yield Success(
                 category=row.category,
@@ -84,30 +85,34 @@ def _improved(week: WeekRecord) -> Iterator[Success]:
 
 
 def _held(week: WeekRecord) -> Iterator[Success]:
-    """KPIs within 10 % of the week before GA and of the GA day; without a week before, of the GA day on each day."""
+    """KPIs within 10 % of the week before GA and of the GA day; without a week before, of the GA day on each day.
+
+    Not those that were degraded on some day: their median day says little.
+    """
+    degraded = {family(item.category, item.metric_name) for item in degradations(week) if item.metric_name is not None}
     for kpi in week.kpis:
-        if kpi == INCIDENTS or week.is_twin(kpi):
+        about = week.about(kpi)
+        if kpi == INCIDENTS or week.is_twin(kpi) or family(about.category, kpi) in degraded:
             continue
         held = _within_baselines(week, kpi) if week.has_before else _within_ga_day(week, kpi)
         if held is not None:
-            about = week.about(kpi)
             yield Success(
                 category=about.category,
                 description=f"{kpi} held within {DRIFT:.0f} % of {held[0]}",
                 metric_name=kpi,
-                target_value=f"within {DRIFT:.0f} %",
+                target_value=f"within {DRIFT:.0f} % of {held[0]}",
                 actual_value=held[1],
                 achievement_percent=None,
             )
 
 
 def _within_baselines(week: WeekRecord, kpi: str) -> tuple[str, str] | None:
-    rows = {row.baseline: row for row in (week.regression.rows if week.regression else ()) if row.metric_name == kpi}
+    rows = {row.baseline: row for row in week.rows if row.metric_name == kpi}
     both_rows = [rows.get("week_before"), rows.get("ga_day")]
     changes = [change_percent(row) if row and has_values(row) and size(row) <= DRIFT else None for row in both_rows]
     if changes[0] is None or changes[1] is None:
         return None
-    return "the week before GA and of the GA day", f"{changes[0]:+.1f} % and {changes[1]:+.1f} %"
+    return "the week before GA and of the GA day", f"{signed(changes[0])} and {signed(changes[1])}"
 
 
 def _within_ga_day(week: WeekRecord, kpi: str) -> tuple[str, str] | None:
@@ -120,5 +125,4 @@ def _within_ga_day(week: WeekRecord, kpi: str) -> tuple[str, str] | None:
     furthest = max(known, key=abs, default=math.inf)
     if len(known) < len(changes) or abs(furthest) > DRIFT:
         return None
-    days = day_list(values)
-    return f"the GA day on {days} (there is no week before GA to compare with)", f"at most {furthest:+.1f} %"
+    return f"the GA day on {day_list(values)} (there is no week before GA)", f"at most {signed(furthest)}"

@@ -22,7 +22,8 @@ from observability.units import format_value
 from retrospective.budgets import is_decided, month_share, state
 from retrospective.changes import baseline_name, change_percent, is_bad_share, label
 from retrospective.markdown import code, prose, table
-from retrospective.wording import both, count, day_list
+from retrospective.record import INCIDENTS, limit, unit_of
+from retrospective.wording import both, count, day_list, signed
 
 MOST_ANOMALIES = 10
 MOST_MINUTES = 120  # longer episodes are told in hours
@@ -32,12 +33,16 @@ def key_metrics(metrics: tuple[KeyMetric, ...]) -> str:
     rows = [
         (
             code(metric.metric_name),
-            *(_value(value, metric.unit) for value in (metric.before, metric.ga_day, metric.week, metric.last_day)),
+            *(_value(value, _unit(metric)) for value in (metric.before, metric.ga_day, metric.week, metric.last_day)),
             share(metric.coverage),
         )
         for metric in metrics
     ]
     return table(("KPI", "Week before", "GA day", "Week", f"Day {LAST_DAY}", "Coverage"), rows, (1, 2, 3, 4, 5))
+
+
+def _unit(metric: KeyMetric) -> str:
+    return "" if metric.metric_name == INCIDENTS else metric.unit
 
 
 def successes(found: tuple[Success, ...]) -> str:
@@ -72,12 +77,12 @@ def degradations(found: tuple[Degradation, ...]) -> Iterator[tuple[str, str]]:
 
 def changes(rows: tuple[Regression, ...]) -> str:
     return table(
-        ("KPI", "Against", "Before → after", "Change", "Large? Real? Which way?", "Evidence"),
+        ("KPI", "Against", "Before → after", "Change", "Verdict", "Evidence"),
         [
             (
                 code(row.metric_name),
                 prose(baseline_name(row.baseline)),
-                _pair(row.baseline_value, row.current_value, row.unit),
+                _pair(row.baseline_value, row.current_value, unit_of(row.metric_name, row.unit)),
                 _change(row),
                 label(row),
                 _evidence(row),
@@ -92,14 +97,14 @@ def _change(row: Regression) -> str:
     change = change_percent(row)
     if change is None:
         return "from 0"
-    return f"{_signed(change)}{' (bad share)' if is_bad_share(row) else ''}"
+    return f"{signed(change)}{' (bad share)' if is_bad_share(row) else ''}"
 
 
 def _evidence(row: Regression) -> str:
     """What the verdict stands on, as far as the row says it."""
     parts = []
     if row.interval is not None:
-        parts.append(f"{_signed(100 * row.interval[0])} to {_signed(100 * row.interval[1])}")
+        parts.append(f"{signed(100 * row.interval[0])} to {signed(100 * row.interval[1])}")
     if row.p_adjusted is not None:
         parts.append(f"p {row.p_adjusted:.2g}")
     if row.n is not None:
@@ -123,8 +128,8 @@ def anomalies(found: tuple[Anomaly, ...]) -> str:
             (
                 _episode(event),
                 code(event.metric_name),
-                _value(event.value, event.unit),
-                _value(event.baseline, event.unit),
+                _value(event.value, unit_of(event.metric_name, event.unit)),
+                _value(event.baseline, unit_of(event.metric_name, event.unit)),
                 "?" if event.z_score is None else f"{event.z_score:+.1f}",
                 f"{event.severity}{' (maintenance)' if event.in_maintenance else ''}",
             )
@@ -151,7 +156,7 @@ def drifts(found: tuple[UnexpectedDrift, ...]) -> str:
                 code(drift.metric_name),
                 prose(baseline_name(drift.baseline)),
                 _pair(drift.baseline_value, drift.final_value, drift.unit),
-                "?" if drift.drift_percent is None else _signed(drift.drift_percent),
+                "?" if drift.drift_percent is None else signed(drift.drift_percent),
                 drift.trend,
                 "yes" if drift.investigation_needed else "no",
             )
@@ -202,7 +207,7 @@ def slos(found: tuple[SloBurnDown, ...]) -> str:
 
 def _limit(slo: SloBurnDown) -> str:
     """An objective on bad events has its target as its budget."""
-    return f"{'at most' if slo.target == slo.budget else 'at least'} {_value(slo.target, slo.unit)}"
+    return prose(limit(slo.target, slo.unit, counts_bad=slo.target == slo.budget))
 
 
 def _days_left(slo: SloBurnDown) -> str:
@@ -237,7 +242,3 @@ def share(share: float | None) -> str:
 
 def _percent(value: float | None) -> str:
     return "?" if value is None else format_value(value, "%")
-
-
-def _signed(percent: float) -> str:
-    return f"{percent:+,.1f} %"

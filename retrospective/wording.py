@@ -7,6 +7,8 @@ from collections.abc import Iterable, Sequence
 
 from observability.units import format_value
 
+UNCHANGED = 0.05  # per cent, below which one decimal shows nothing
+
 
 def count(number: float, noun: str, plural: str | None = None) -> str:
     """The number with its noun: 1 day, 2 days, 0 days."""
@@ -48,9 +50,16 @@ def both(before: float | None, after: float | None, unit: str) -> str:
 
 
 def moved(drift_percent: float) -> str:
-    """``rose 20 %``, ``fell 3.5 %``."""
+    """``rose 20 %``, ``fell 3.5 %``, ``did not change``."""
     size = abs(drift_percent)
+    if size < UNCHANGED:
+        return "did not change"
     return f"{'rose' if drift_percent > 0 else 'fell'} {size:,.{0 if size >= 10 else 1}f} %"
+
+
+def signed(percent: float) -> str:
+    """``+18.3 %``, and ``+0.0 %`` for what rounds to nothing."""
+    return f"{0.0 if abs(percent) < UNCHANGED else percent:+,.1f} %"
 
 
 def sentence(text: str) -> str:

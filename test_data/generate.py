@@ -25,6 +25,7 @@ examples:
   promtool tsdb create-blocks-from openmetrics --max-block-duration=24h /tmp/week.om /tmp/prometheus
   python test_data/generate.py recording test_data/recording
   python test_data/generate.py truth test_data/truth.json --seed 14
+  python test_data/generate.py all test_data
 """
 
 
@@ -55,10 +56,20 @@ def write_truth(week: Week, path: Path) -> None:
     path.write_text(json.dumps(truth(week), indent=1, allow_nan=False) + "\n", encoding="utf-8")
 
 
+def write_all(week: Week, folder: Path) -> None:
+    """What the repository ships: the recording, the truth, and one service's artifacts as flat files."""
+    from test_data.flat import write_flat
+
+    write_recording(week, folder / "recording")
+    write_truth(week, folder / "truth.json")
+    write_flat(RELEASE, folder / "recording", folder)
+
+
 WRITERS: dict[str, tuple[Callable[[Week, Path], None], str, str]] = {
     "openmetrics": (write_openmetrics, "OUT.om", "text for promtool tsdb create-blocks-from openmetrics"),
     "recording": (write_recording, "OUT_DIR", "a recording that postga reads in place of a server"),
     "truth": (write_truth, "OUT.json", "counts, quantiles and events as they really are"),
+    "all": (write_all, "OUT_DIR", "the recording, the truth and flat artifacts, as test_data/ ships them"),
 }
 
 

@@ -63,7 +63,7 @@ def _observed(week: Week, service: str, day: int, part: Mapping[str, Floats]) ->
     """What was seen rather than counted. A scrape is observed when any of the service's pods answered it."""
     minutes = week.timeline.minutes_of(day)
     answered = sum(np.nan_to_num(up.values[minutes]) for up in week.select("up", service=service))
-    observed = int(answered.size)
+    observed = int(np.count_nonzero(answered))
     memory = 100 * part["memory_bytes"] / part["memory_limit_bytes"]
     return {
         "memory_percent": {"mean": float(np.nanmean(memory)), "max": float(np.nanmax(memory))},

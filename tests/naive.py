@@ -43,3 +43,80 @@ def total_naive(increments):
     """The sum over the series of each step, None where no series has a number."""
     columns = [[value for value in column if value is not None] for column in zip(*increments, strict=True)]
     return [math.fsum(column) if column else None for column in columns]
+
+
+def bucket_quantile_naive(q, buckets):
+    """Prometheus' ``bucketQuantile`` (promql/quantile.go) of one list of (upper bound, cumulative count)."""
+    buckets = sorted(buckets)
+    if buckets[-1][0] != math.inf or len(buckets) < 2 or buckets[-1][1] == 0:
+        return None
+    rank = q * buckets[-1][1]
+    before, lower = 0.0, 0.0
+    for upper, count in buckets:
+        if count >= rank:
+            if upper == math.inf:
+                return buckets[-2][0]
+            if before == 0 and lower == 0 and upper <= 0:
+                return upper
+            return lower + (upper - lower) * (rank - before) / (count - before)
+        before, lower = count, upper
+    raise AssertionError("the last bucket holds everything")
+
+
+def ratio_naive(numerator, denominator):
+    """The share at each step; None for a missing number, and for a step without any events."""
+    shares = []
+    for part, whole in zip(numerator, denominator, strict=True):
+        if whole is None or whole == 0:
+            shares.append(None)
+        else:
+            shares.append((0 if part is None else part) / whole)
+    return shares
+
+
+def elapsed_naive(counts, step_s):
+    """How many seconds each count took: back to the count before it, or to the first step."""
+    elapsed = []
+    for step, count in enumerate(counts):
+        if count is None:
+            elapsed.append(None)
+            continue
+        begin = step
+        while begin > 0 and counts[begin - 1] is None:
+            begin -= 1
+        elapsed.append((step - begin + 1) * step_s)
+    return elapsed
+
+
+def pooled_rate_naive(counts, step_s):
+    """Events per second: everything counted over the time that it took; None if nothing was observed."""
+    known = [(n, s) for n, s in zip(counts, elapsed_naive(counts, step_s), strict=True) if n is not None]
+    return math.fsum(n for n, _ in known) / math.fsum(s for _, s in known) if known else None
+
+
+def ewma_naive(values, alpha):
+    """Weighted mean and variance of the values, with the weight of each written out. None is no value.
+
+    The k-th value comes in with weight max(α, 1/k), and everything before it keeps the rest.
+    """
+    known = [value for value in values if value is not None]
+    weights = []
+    for k in range(1, len(known) + 1):
+        newest = max(alpha, 1 / k)
+        weights = [weight * (1 - newest) for weight in weights] + [newest]
+    mean = math.fsum(w * v for w, v in zip(weights, known, strict=True))
+    variance = math.fsum(w * (v - mean) ** 2 for w, v in zip(weights, known, strict=True))
+    return mean, variance
+
+
+def episodes_naive(crossings, apart):
+    """Lists of steps that belong together: from one to the next at most ``apart`` steps."""
+    found = []
+    for step in sorted(crossings):
+        for episode in found:
+            if any(abs(step - other) <= apart for other in episode):
+                episode.append(step)
+                break
+        else:
+            found.append([step])
+    return found

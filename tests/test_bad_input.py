@@ -57,7 +57,7 @@ def nothing_written(folder: Path) -> bool:
         (403, "no", 3, ("403",)),
         (404, "not here", 3, ("404",)),
         (500, "oops", 3, ("500",)),
-        (200, "<html><body>Log in</body></html>", 3, ("HTML",)),
+        (200, "<html><body>Log in</body></html>", 3, ("text/html", "login page")),
         (200, '{"status":"success","data":{"resultTy', 3, ("JSON",)),
         (200, '{"status":"error","errorType":"internal","error":"tsdb closed"}', 3, ("tsdb closed",)),
         (200, '{"status":"success","data":{"resultType":"matrix","result":[]}}', 4, ("No KPI returned data",)),

@@ -279,6 +279,7 @@ def test_the_text_is_openmetrics(burst_day: Week) -> None:
     assert len({name for name, _ in families}) == len(families)
     family, kind = "", ""
     last: dict[str, int] = {}
+    newest: dict[str, int] = {}  # of all the samples of one histogram
     for line in lines[:-1]:
         if line.startswith("# TYPE"):
             _, _, family, kind = line.split()
@@ -286,8 +287,12 @@ def test_the_text_is_openmetrics(burst_day: Week) -> None:
         match = SAMPLE.fullmatch(line)
         assert match is not None
         assert match[1] in openmetrics_names(family, kind)
-        assert int(match[4]) > last.get(match[1] + match[2], 0)
-        last[match[1] + match[2]] = int(match[4])
+        second = int(match[4])
+        assert second > last.get(match[1] + match[2], 0)
+        last[match[1] + match[2]] = second
+        point = family + re.sub(',le="[^"]*"', "", match[2])
+        assert second >= newest.get(point, 0)
+        newest[point] = second
     assert len(last) == len(burst_day.series)
     assert {second % 60 for second in last.values()} == {17}
 

@@ -129,11 +129,8 @@ def test_counters_are_asked_for_from_five_minutes_before_and_for_the_last_value_
     fetch(server, plan(query("counter", "requests")), window(3))
     [asked], [before] = server.asked(), server.asked(INSTANT)
     assert (asked["start"], asked["end"]) == ("2025-11-17T23:55:59.999Z", "2025-11-18T00:02:59.999Z")
-    assert before == {
-        "query": "last_over_time(requests[1d])",
-        "time": "2025-11-17T23:54:59.999Z",
-        "timeout": "20",
-    }
+    time = "2025-11-17T23:54:59.999Z"
+    assert before == {"query": "last_over_time(requests[1d])", "time": time, "timeout": "20"}
 
 
 @pytest.mark.parametrize(
@@ -191,11 +188,11 @@ def test_a_ga_instant_between_seconds_is_asked_for_exactly(server):
 @pytest.mark.parametrize("shift", [0.0, -1.0])
 def test_points_off_the_ends_of_the_range_are_left_out(httpserver, shift):
     """VictoriaMetrics aligns a range to whole steps, and answers points beyond it."""
-    points = [[GA.timestamp() + 60 * k + shift, text] for k, text in enumerate(["9", "1", "2", "3", "4"])]
+    points = [[GA.timestamp() + 60 * k + shift, text] for k, text in {0: "9", 1: "1", 2: "2", 4: "4"}.items()]
     httpserver.expect_request(RANGE).respond_with_json(success("matrix", [{"metric": {}, "values": points}]))
     source = Prometheus(httpserver.url_for(""), TIMEOUT)
     samples = source.fetch(plan(query("gauge")), window(3))["shop"]
-    np.testing.assert_array_equal(samples.columns["q"], [1, 2, 3])
+    np.testing.assert_array_equal(samples.columns["q"], [1, 2, NAN])
 
 
 # Services
@@ -411,10 +408,7 @@ def test_an_alert_that_ended_before_the_window_is_no_column(server):
 def test_warnings_are_kept_once_with_the_querys_name(server):
     server.warnings = ["partial response:\n store-2 is down"]
     samples = fetch(server, plan(query("counter", "a"), query("gauge", "b")), window(1))["shop"]
-    assert samples.warnings == (
-        "a: partial response: store-2 is down",
-        "b: partial response: store-2 is down",
-    )
+    assert samples.warnings == tuple(f"{name}: partial response: store-2 is down" for name in "ab")
 
 
 def asking(url, promql="last_over_time(q[60s])", timeout=TIMEOUT):
@@ -589,7 +583,7 @@ def test_credentials_are_sent_and_never_shown(httpserver):
     assert (authorization.username, authorization.password) == ("mé", "sécret@")
     shown = f"{raised.value} {source.url} {source.info(asked)}"
     assert "cret" not in shown
-    assert "@" not in shown
+    assert "m%C3%A9" not in shown
 
 
 def test_info_names_the_server_without_credentials():

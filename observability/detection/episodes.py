@@ -56,7 +56,9 @@ class _Crossing:
 def detect(series: Series, setting: Setting, first: int) -> tuple[list[Anomaly], int]:
     """The episodes from step ``first`` on, and how many samples were scored there; earlier steps warm it up."""
     crossings = list(_crossings(series, setting, first))
-    scored = int(np.count_nonzero(~np.isnan(series.values[max(first, setting.warm_up) :])))
+    seen = np.isfinite(series.values)
+    warm = np.cumsum(seen) > setting.warm_up  # samples are learned, steps without one are not
+    scored = int(np.count_nonzero((seen & warm)[first:]))
     return [_anomaly(series, setting, run) for run in _merged(crossings)], scored
 
 

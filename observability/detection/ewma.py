@@ -9,6 +9,7 @@ from typing import Any
 from river.base import SupervisedAnomalyDetector
 
 MAX_Z = 1000.0
+SAME = 1e-12  # relative: the last bits of a quotient that is constant are no change
 
 
 class EwmaZScore(SupervisedAnomalyDetector):
@@ -51,7 +52,7 @@ class EwmaZScore(SupervisedAnomalyDetector):
 
     def z(self, y: float) -> float:
         """The score with its sign: above the mean is positive."""
-        if self.n < self.warm_up or not math.isfinite(y) or y == self.mean:
+        if self.n < self.warm_up or not math.isfinite(y) or math.isclose(y, self.mean, rel_tol=SAME):
             return 0.0
         difference = y - self.mean
         if abs(difference) >= MAX_Z * self.deviation:

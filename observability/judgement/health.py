@@ -1,17 +1,19 @@
 """A day's health, 0 to 100, from error budgets, drifts against the GA day and anomalies, with its parts shown.
 
 Each part scores 0–100 and counts by its weight. A part without data scores nothing: the score is the mean of the
-others, capped at the share of the weights that could be assessed, so that what was not seen never counts as healthy.
-A day that spent ten days' budget, or on which a critical alert fired, is critical whatever the rest says.
+others, capped at the share that could be assessed, of the weights and within them of the day, so that what was not
+seen never counts as healthy. A day that spent ten days' budget, or on which a critical alert fired, is critical
+whatever the rest says.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from observability.artifacts import Anomaly, AnomalyEvents, DaySummary, HealthPart, HealthReport, KpiSummary, SloDay
-from observability.judgement.summary import UNEXPECTED_DRIFT_PERCENT, worse
-from observability.model import Direction
+from observability.judgement.slo import MIN_COVERAGE, MIN_EVENTS
+from observability.judgement.summary import UNEXPECTED_DRIFT_PERCENT, allowed_events, worse
+from observability.model import Direction, Window
 from observability.units import format_value
 
 BUDGET_WEIGHT, DRIFT_WEIGHT, ANOMALY_WEIGHT = 50.0, 35.0, 15.0
@@ -20,11 +22,12 @@ ZERO_AT_DRIFT_PERCENT = 50.0
 VETO_BURN, VETO_CAP = 10.0, 30.0
 POINTS = {"low": 2.0, "medium": 5.0, "high": 15.0, "critical": 30.0}
 HEALTHY, DEGRADED = 90.0, 70.0
+NO_DRIFT = "there is no GA value to compare with, or it is 0"
 LOOK_FIRST = {
     "errors": "the failing requests by route and pod",
     "availability": "the failing requests by route and pod",
     "latency": "the slowest routes, and the database's latency in the same hours",
-    "resources": "usage by pod over the days: a steady rise is a leak, a step came with a deployment",
+    "resources": "usage by pod over the days (a steady rise is a leak, a step came with a deployment)",
     "redis": "evictions, and keys whose expiry changed",
     "database": "the slowest statements, and the pool's size",
     "cluster": "the nodes' busiest workloads",
@@ -37,28 +40,37 @@ def assess(day: DaySummary, events: AnomalyEvents | None) -> HealthReport:
     """The health of one day; of the release's anomalies, those of the day count."""
     found = _of_the_day(day, events)
     parts = (*_budget_parts(day.slos), *_drift_parts(day.kpis), _anomaly_part(found))
-    assessed = sum(part.weight for part in parts if part.score is not None) / sum(part.weight for part in parts)
-    veto = _veto(day)
-    score = _score(parts, assessed, veto)
+    assessed = sum(part.weight * _seen(part, day) for part in parts) / sum(part.weight for part in parts)
+    vetoes = _vetoes(day)
+    score = _score(parts, assessed, bool(vetoes))
     return HealthReport(
         timestamp=day.timestamp,
         day_number=day.day_number,
         service=day.service,
         health_score=score,
-        status=_status(score, veto),
+        status=_status(score, bool(vetoes)),
         coverage=assessed,
         parts=parts,
-        veto=veto,
+        veto="; ".join(f"{kpi}: {why}" for kpi, why in vetoes.items()) or None,
         anomalies=None if found is None else len(found),
-        mitigation_actions=_actions(day, parts, veto),
+        mitigation_actions=_actions(day, parts, vetoes),
         warnings=day.warnings,
     )
 
 
 def _of_the_day(day: DaySummary, events: AnomalyEvents | None) -> list[Anomaly] | None:
-    if events is None or day.window is None:
+    """None where the detector did not score the day: no anomalies were found, and none could be."""
+    if events is None or day.window is None or (events.scored and not any(events.scored.values())):
+        return None
+    if events.window is not None and not _covers(events.window, day.window):
         return None
     return [event for event in events.anomalies if day.window.start <= event.timestamp < day.window.end]
+
+
+def _covers(scored: Window, day: Window) -> bool:
+    """Whether nearly all of the day was scored: a detector that ran shortly before midnight has seen the day."""
+    both = min(scored.end, day.end) - max(scored.start, day.start)
+    return both >= MIN_COVERAGE * (day.end - day.start)
 
 
 def _budget_parts(slos: Sequence[SloDay]) -> list[HealthPart]:
@@ -68,15 +80,21 @@ def _budget_parts(slos: Sequence[SloDay]) -> list[HealthPart]:
 def _budget_part(slo: SloDay, weight: float) -> HealthPart:
     burn = _burn(slo)
     if burn is None:
-        return HealthPart(name=slo.slo_name, weight=weight, score=None, kpi=slo.kpi, why=slo.note or "no data")
-    why = f"spent {burn:.2g} times the day's error budget"
+        few = f"fewer than {MIN_EVENTS:,.0f} events decide nothing"
+        return HealthPart(name=slo.slo_name, weight=weight, score=None, kpi=slo.kpi, why=slo.note or few)
+    why = _spent(burn)
     return HealthPart(name=slo.slo_name, weight=weight, score=_linear(burn, 0, ZERO_AT_BURN), kpi=slo.kpi, why=why)
 
 
 def _burn(slo: SloDay) -> float | None:
-    if slo.bad is None or slo.total is None or slo.total == 0:
+    """How many times the day's budget was spent; None without data, or with too few events to say."""
+    if slo.bad is None or slo.total is None or slo.total < MIN_EVENTS:
         return None
-    return slo.bad / (slo.budget / 100 * slo.total)
+    return slo.bad / allowed_events(slo.budget, slo.total)
+
+
+def _spent(burn: float) -> str:
+    return f"{format_value(burn, '')} times the day's error budget was spent"
 
 
 def _drift_parts(kpis: dict[str, KpiSummary]) -> list[HealthPart]:
@@ -93,7 +111,7 @@ def _drift_parts(kpis: dict[str, KpiSummary]) -> list[HealthPart]:
 def _drift_part(name: str, kpi: KpiSummary, weight: float) -> HealthPart:
     drift = kpi.drift_percent
     if drift is None:
-        return HealthPart(name=name, weight=weight, score=None, kpi=name, why=kpi.note or "no GA value to compare with")
+        return HealthPart(name=name, weight=weight, score=None, kpi=name, why=kpi.note or NO_DRIFT)
     size = abs(drift) if worse(drift, kpi.direction) else 0.0
     why = f"{format_value(kpi.value, kpi.unit)}, {drift:+.1f} % against the GA day"
     score = _linear(size, UNEXPECTED_DRIFT_PERCENT, ZERO_AT_DRIFT_PERCENT)
@@ -114,44 +132,48 @@ def _linear(value: float, full: float, zero: float) -> float:
     return 100.0 * min(1.0, max(0.0, (zero - value) / (zero - full)))
 
 
-def _veto(day: DaySummary) -> str | None:
-    for slo in day.slos:
-        burn = _burn(slo)
-        if burn is not None and burn >= VETO_BURN:
-            return f"{slo.slo_name}: {burn:.3g} times the day's error budget was spent"
+def _seen(part: HealthPart, day: DaySummary) -> float:
+    """The share of the day that the part speaks for."""
+    if part.score is None:
+        return 0.0
+    return day.kpis[part.kpi].coverage if part.kpi in day.kpis else 1.0
+
+
+def _vetoes(day: DaySummary) -> dict[str, str]:
+    """KPI → what makes the day critical whatever the rest says."""
+    burns = sorted((burn, slo.kpi) for slo in day.slos if (burn := _burn(slo)) is not None)
+    vetoes = {kpi: _spent(burn) for burn, kpi in burns if burn >= VETO_BURN}
     alerts = day.value("critical_incident_count")
     if alerts is not None and alerts > 0:
-        return f"critical_incident_count: {alerts:.0f} critical alert{'s' if alerts != 1 else ''} fired"
-    return None
+        vetoes["critical_incident_count"] = f"{alerts:.0f} critical alert{'s' if alerts != 1 else ''} fired"
+    return vetoes
 
 
-def _score(parts: Sequence[HealthPart], assessed: float, veto: str | None) -> float | None:
+def _score(parts: Sequence[HealthPart], assessed: float, vetoed: bool) -> float | None:
     scored = [(part.weight, part.score) for part in parts if part.score is not None]
     if not any(part.kpi is not None and part.score is not None for part in parts):
         return None
     mean = sum(weight * score for weight, score in scored) / sum(weight for weight, _ in scored)
-    return min(mean, 100.0 * assessed, VETO_CAP if veto else 100.0)
+    return min(mean, 100.0 * assessed, VETO_CAP if vetoed else 100.0)
 
 
-def _status(score: float | None, veto: str | None) -> str:
+def _status(score: float | None, vetoed: bool) -> str:
+    if vetoed:
+        return "critical"
     if score is None:
         return "not assessable"
-    if veto:
-        return "critical"
     return "healthy" if score >= HEALTHY else "degraded" if score >= DEGRADED else "unhealthy"
 
 
-def _actions(day: DaySummary, parts: Sequence[HealthPart], veto: str | None) -> tuple[str, ...]:
-    """The KPI, the figure and what to look at first, the worst part first."""
-    low = sorted((part for part in parts if part.kpi and part.score is not None and part.score < DEGRADED), key=_worst)
-    actions = [f"Look into {part.kpi} ({part.why}): {_look(day, str(part.kpi))}." for part in low]
-    return ((f"Look into {veto}: {LOOK_FIRST['incidents']}.",) if veto else ()) + tuple(actions)
-
-
-def _worst(part: HealthPart) -> float:
-    return part.score if part.score is not None else 100.0
+def _actions(day: DaySummary, parts: Sequence[HealthPart], vetoes: Mapping[str, str]) -> tuple[str, ...]:
+    """The KPI, the figure and what to look at first: what is critical by itself, then the worst part first."""
+    low = sorted((p.score, p.kpi, p.why) for p in parts if p.kpi and p.score is not None and p.score < DEGRADED)
+    figures = dict(vetoes)
+    for _, kpi, why in low:
+        figures.setdefault(kpi, why)
+    return tuple(f"Look into {kpi} ({why}): first {_look(day, kpi)}." for kpi, why in figures.items())
 
 
 def _look(day: DaySummary, kpi: str) -> str:
-    category = day.kpis[kpi].category if kpi in day.kpis else ""
-    return f"first {LOOK_FIRST[category]}" if category in LOOK_FIRST else "first its query in Prometheus"
+    category = "incidents" if kpi == "critical_incident_count" else day.kpis[kpi].category if kpi in day.kpis else ""
+    return LOOK_FIRST.get(category, "its query in Prometheus")

@@ -35,7 +35,7 @@ from observability.units import format_change, format_value
 REAL_CHANGE = 0.10
 SEVERE_CHANGE = 0.30
 MIN_PAIRS = 5  # of seven weekdays
-BAD_SHARE_FLOOR = 0.1  # percentage points
+BAD_SHARE_FLOOR = 0.001 * (1 - 1e-9)  # 0.1 percentage points, and not less for the last bit of 100 − 99.9
 MIN_COVERAGE = 0.5  # a day of which less was seen is not compared
 MAX_LOAD_RATIO = 1.5  # beyond it, what depends on load is not comparable
 LOAD_KPI = "request_rate"
@@ -44,6 +44,7 @@ LAST_DAYS = 2  # a change that the last days no longer show has not persisted
 
 Role = Literal["week_before", "ga_day"]
 ROLES: dict[Role, str] = {"week_before": "the week before GA", "ga_day": "the GA day"}
+DURING: dict[Role, str] = {"week_before": "in the week before GA", "ga_day": "on the GA day"}
 Days = Mapping[int, DaySummary]
 
 
@@ -51,14 +52,14 @@ def analyse(ga: DaySummary, days: Sequence[DaySummary], before: PreReleaseSummar
     """Every KPI against every baseline. Partial days, and days of which less than half was seen, are left out."""
     week = {day.day_number: day for day in days if not day.partial}
     past = {day.day_number: day for day in (before.days if before else ()) if not day.partial}
-    baselines: dict[Role, Days] = {"week_before": past, "ga_day": {0: ga}}
+    baselines: dict[Role, Days] = {"week_before": past, "ga_day": {} if ga.partial else {0: ga}}
     found = [
-        _Comparison(name, role, baseline, week)
-        for name in _comparable((ga, *week.values()))
+        _Comparison(name, kpi, role, baseline, week)
+        for name, kpi in _comparable((ga, *week.values())).items()
         for role, baseline in baselines.items()
     ]
-    loads = {role: _Comparison(LOAD_KPI, role, baseline, week).ratio for role, baseline in baselines.items()}
-    rows = [(comparison.size_percent, _row(comparison, loads[comparison.role])) for comparison in found]
+    loads = {comparison.role: comparison.ratio for comparison in found if comparison.name == LOAD_KPI}
+    rows = [(comparison.size_percent, _row(comparison, loads.get(comparison.role), ga.service)) for comparison in found]
     return RegressionSummary(
         service=ga.service,
         window=_window(ga, week.values()),
@@ -75,14 +76,10 @@ class _Comparison:
     """One KPI of the week against one baseline, and the arithmetic of their difference."""
 
     name: str
+    kpi: KpiSummary  # of any day: its unit, direction and kind
     role: Role
     past: Days
     week: Days
-
-    @cached_property
-    def kpi(self) -> KpiSummary | None:
-        days = (*self.week.values(), *self.past.values())
-        return next((day.kpis[self.name] for day in days if self.name in day.kpis), None)
 
     @property
     def before(self) -> float | None:
@@ -98,7 +95,7 @@ class _Comparison:
         weekdays = {number % DAYS_BEFORE: day for number, day in self.past.items()}
         changes = []
         for number, day in sorted(self.week.items()):
-            partner = weekdays.get(number % DAYS_BEFORE) if self.role == "week_before" else self.past[0]
+            partner = weekdays.get(number % DAYS_BEFORE) if self.role == "week_before" else self.past.get(0)
             before, after = self._value(partner), self._value(day)
             if before is not None and after is not None:
                 changes.append(self._change(before, after))
@@ -123,17 +120,16 @@ class _Comparison:
 
     @property
     def persists(self) -> bool:
-        """Whether each of the last days still shows the change."""
+        """Whether each of the last days that were seen still shows the change."""
         return all(self._worse(change) and abs(change) > REAL_CHANGE for change in self.changes[-LAST_DAYS:])
 
     @property
-    def _good_share(self) -> bool:
-        kpi = self.kpi
-        return kpi is not None and kpi.kind == Kind.RATIO and kpi.direction is Direction.HIGHER_IS_BETTER
+    def good_share(self) -> bool:
+        """Whether the KPI is a share of good events, of which the bad share is compared."""
+        return self.kpi.kind == Kind.RATIO and self.kpi.direction is Direction.HIGHER_IS_BETTER
 
     def _worse(self, change: float) -> bool:
-        direction = self.kpi.direction if self.kpi else Direction.TWO_SIDED
-        return worse(-change if self._good_share else change, direction)
+        return worse(-change if self.good_share else change, self.kpi.direction)
 
     def _value(self, day: DaySummary | None) -> float | None:
         if day is None or self.name not in day.kpis or day.kpis[self.name].coverage < MIN_COVERAGE:
@@ -142,30 +138,28 @@ class _Comparison:
 
     def _change(self, before: float, after: float) -> float:
         """Of a share of good events the bad share is compared. Infinite from nothing to something."""
-        if self._good_share:
-            before, after = 100.0 - before, 100.0 - after
-        is_ratio = self.kpi is not None and self.kpi.kind == Kind.RATIO
-        if before == after or (is_ratio and abs(after - before) < BAD_SHARE_FLOOR):
+        whole = 100.0 if self.kpi.unit.startswith("%") else 1.0
+        if self.good_share:
+            before, after = whole - before, whole - after
+        if before == after or (self.kpi.kind == Kind.RATIO and abs(after - before) < whole * BAD_SHARE_FLOOR):
             return 0.0
-        return math.inf if before <= 0 else after / before - 1.0
+        return math.copysign(math.inf, after - before) if before == 0 else (after - before) / abs(before)
 
 
-def _row(found: _Comparison, load: float | None) -> Regression:
-    kpi = found.kpi
-    assert kpi is not None  # `_comparable` names only KPIs that a day has
-    change = found.change
-    real, verdict, why = _judge(found, kpi, load)
+def _row(found: _Comparison, load: float | None, service: str) -> Regression:
+    kpi, change = found.kpi, found.change
+    real, verdict, why = _judge(found, load)
     finite = change if change is not None and math.isfinite(change) else None
     return Regression(
         metric_name=found.name,
         severity=_severity(found.size_percent),
         category=kpi.category,
-        impact=_impact(found, kpi),
+        impact=_impact(found),
         baseline_value=found.before,
         current_value=found.after,
         drift_percent=drift_percent(found.after, found.before),
         threshold_exceeded=found.size_percent > LARGE_DRIFT_PERCENT,
-        service=next(iter(found.week.values())).service if found.week else "default",
+        service=service,
         baseline=found.role,
         unit=kpi.unit,
         direction=kpi.direction,
@@ -178,17 +172,18 @@ def _row(found: _Comparison, load: float | None) -> Regression:
     )
 
 
-def _judge(found: _Comparison, kpi: KpiSummary, load: float | None) -> tuple[bool | None, Verdict, str]:
+def _judge(found: _Comparison, load: float | None) -> tuple[bool | None, Verdict, str]:
     """Real or not, the verdict, and one sentence why."""
-    baseline = ROLES[found.role]
-    if found.before is None or found.after is None or found.change is None:
+    kpi, baseline = found.kpi, ROLES[found.role]
+    if found.before is None or found.after is None:
         side = baseline if found.before is None else "the week after GA"
-        return None, "no data", f"There is no data of {side}."
-    days = f"{len(found.changes)} day{'s' if len(found.changes) != 1 else ''}"
-    change = "from 0" if math.isinf(found.change) else format_change(found.change)
-    moved = f"The median change over {days} against {baseline} is {change}"
+        return None, "no data", f"There is no data for {side}."
+    if found.change is None:
+        return None, "inconclusive", f"No day has a partner in {baseline}."
+    moved = _moved(found)
     if load is not None and kpi.category in LOAD_CATEGORIES and not 1 / MAX_LOAD_RATIO <= load <= MAX_LOAD_RATIO:
-        return None, "inconclusive", f"{moved}, at {load:.2g} times the traffic; this KPI depends on the traffic."
+        times = f"{load:.2g} times the traffic" if math.isfinite(load) else "a traffic that was 0 before"
+        return None, "inconclusive", f"{moved}, at {times}; this KPI depends on the traffic."
     large = abs(found.change) > REAL_CHANGE
     if found.role == "ga_day":
         verdict: Verdict = "inconclusive" if large and found.is_worse else "pass"
@@ -199,17 +194,25 @@ def _judge(found: _Comparison, kpi: KpiSummary, load: float | None) -> tuple[boo
         return False, "pass", f"{moved}, within {100 * REAL_CHANGE:.0f} %."
     if kpi.direction is Direction.TWO_SIDED:
         return True, "inconclusive", f"{moved}; neither direction of this KPI is worse by itself."
-    verdict = "fail" if found.is_worse else "pass"
-    return (
-        True,
-        verdict,
-        f"{moved}, beyond {100 * REAL_CHANGE:.0f} %, for the {'worse' if found.is_worse else 'better'}.",
-    )
+    way, verdict = ("worse", "fail") if found.is_worse else ("better", "pass")
+    return True, verdict, f"{moved}, beyond {100 * REAL_CHANGE:.0f} %, for the {way}."
 
 
-def _impact(found: _Comparison, kpi: KpiSummary) -> str:
-    before, after = format_value(found.before, kpi.unit), format_value(found.after, kpi.unit)
-    return f"{before} on {ROLES[found.role]}, {after} in the week after GA (median days)"
+def _moved(found: _Comparison) -> str:
+    what = "bad share's median change" if found.good_share else "median change"
+    days = f"{len(found.changes)} day{'s' if len(found.changes) != 1 else ''}"
+    return f"The {what} over {days} against {ROLES[found.role]} is {_change_text(found)}"
+
+
+def _change_text(found: _Comparison) -> str:
+    if found.change is None or math.isfinite(found.change):
+        return format_change(found.change)
+    return "a rise from 0" if found.change > 0 else "a fall from 0"
+
+
+def _impact(found: _Comparison) -> str:
+    before, after = format_value(found.before, found.kpi.unit), format_value(found.after, found.kpi.unit)
+    return f"{before} {DURING[found.role]}, {after} in the week after GA (medians of the days)"
 
 
 def _severity(size_percent: float) -> Severity:
@@ -223,25 +226,25 @@ def _severity(size_percent: float) -> Severity:
 
 def _rollback(found: Sequence[_Comparison], rows: Sequence[Regression]) -> RollbackRecommendation:
     """Advised for a real, severe and persisting change against the week before GA; the GA day does not veto it."""
-    fails = [(c, row) for c, row in zip(found, rows, strict=True) if row.verdict == "fail"]
-    severe = [row for c, row in fails if c.size_percent > 100 * SEVERE_CHANGE and c.persists]
+    fails = [(comparison, row) for comparison, row in zip(found, rows, strict=True) if row.verdict == "fail"]
+    severe = [c for c, _ in fails if c.size_percent > 100 * SEVERE_CHANGE and c.persists]
     items = tuple(f"{row.metric_name}: {row.impact}" for _, row in fails)
     if severe:
-        names = ", ".join(f"{row.metric_name} ({format_change(row.change)})" for row in severe)
+        names = ", ".join(f"{c.name} ({'bad share ' if c.good_share else ''}{_change_text(c)})" for c in severe)
         reason = f"Real and severe against the week before GA, and still there on the last {LAST_DAYS} days: {names}."
         return RollbackRecommendation(should_rollback=True, reason=reason, priority="P0", investigation_items=items)
     if all(row.real is None for row in rows):
         reason = "Not assessable: no KPI could be tested against the week before GA."
         return RollbackRecommendation(should_rollback=None, reason=reason, priority="P1")
-    reason = f"No change beyond {100 * SEVERE_CHANGE:.0f} % that is real and persists was found."
+    reason = f"No change for the worse beyond {100 * SEVERE_CHANGE:.0f} % is real and persists."
     return RollbackRecommendation(
         should_rollback=False, reason=reason, priority="P1" if fails else "P3", investigation_items=items
     )
 
 
-def _comparable(days: Iterable[DaySummary]) -> list[str]:
+def _comparable(days: Iterable[DaySummary]) -> dict[str, KpiSummary]:
     """The days' KPIs in their order. Incidents are events and told as such."""
-    return list({name: None for day in days for name, kpi in day.kpis.items() if kpi.kind != Kind.INCIDENTS})
+    return {name: kpi for day in days for name, kpi in day.kpis.items() if kpi.kind != Kind.INCIDENTS}
 
 
 def _coverage(found: _Comparison) -> float | None:
@@ -263,6 +266,8 @@ def _warnings(ga: DaySummary, past: Days) -> tuple[str, ...]:
     warnings = []
     if not past:
         warnings.append("There is no week before GA: a change that came with the release cannot be seen.")
+    if ga.partial:
+        warnings.append("The GA summary is of a day that was not over, so nothing was compared with it.")
     if not ga.kpis:
         warnings.append("The GA summary holds no `kpis`, so nothing could be compared; collect it again.")
     return tuple(warnings)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from observability.artifacts import ComplianceDay, DaySummary, SloBurnDown, SloDay, Verdict
+from observability.judgement.summary import allowed_events
 
 BUDGET_DAYS = 30.0  # the usual SLO period (Google SRE workbook, ch. 2)
 MIN_EVENTS = 1000.0  # fewer events than this in the window decide nothing
@@ -29,7 +30,7 @@ def _burn_down(by_day: Mapping[int, SloDay], days: int) -> SloBurnDown:
     slo = next(iter(by_day.values()))
     counted = [(day.bad, day.total) for day in by_day.values() if day.bad is not None and day.total is not None]
     bad, total = sum(bad for bad, _ in counted), sum(total for _, total in counted)
-    allowed = slo.budget / 100 * total
+    allowed = allowed_events(slo.budget, total)
     burn_rate = bad / allowed if allowed > 0 else None
     coverage = sum(day.coverage for day in by_day.values()) / days
     spent = None if burn_rate is None else burn_rate * len(counted) / BUDGET_DAYS
@@ -88,7 +89,7 @@ def _why(bad: float, total: float, allowed: float, days: int, coverage: float) -
     if total == 0:
         return "No events were counted in the window." if days else "No data in the window."
     span = f"{days} day{'s' if days != 1 else ''}"
-    text = f"{bad:,.0f} of {total:,.0f} events were bad in {span}; the objective allows {allowed:,.1f}."
+    text = f"Bad events in {span}: {bad:,.0f} of {total:,.0f}; the objective allows {allowed:,.1f}."
     if total < MIN_EVENTS:
         return f"{text} Fewer than {MIN_EVENTS:,.0f} events decide nothing."
     if coverage < MIN_COVERAGE and bad <= allowed:

@@ -142,8 +142,7 @@ def budget(objective: float, counts_bad: bool) -> float:
 
 
 def allowed_events(budget_percent: float, total: float) -> float:
-    """How many of ``total`` events may be bad, in decimal arithmetic: a budget that is spent to the last event is
-    kept."""
+    """How many of ``total`` events may be bad. Decimal, so that a budget that is spent to the last event is kept."""
     return float(Decimal(str(budget_percent)) * Decimal(total) / 100)
 
 
@@ -225,10 +224,6 @@ def worse(change: float, direction: Direction) -> bool:
     return change < 0 if direction is Direction.HIGHER_IS_BETTER else change > 0
 
 
-def _positive(value: float | None) -> bool:
-    return value is not None and value > 0
-
-
 def _one_day(found: dict[str, KpiSummary], slos: tuple[SloDay, ...]) -> RollbackRecommendation:
     """A single day never advises a rollback; it says what to look at (two-sided KPIs are no reason by themselves)."""
     if all(kpi.value is None for kpi in found.values()):
@@ -239,7 +234,9 @@ def _one_day(found: dict[str, KpiSummary], slos: tuple[SloDay, ...]) -> Rollback
         if slo.compliant is False
     ]
     fired = [
-        f"{name} {kpi.value:.0f}" for name, kpi in found.items() if kpi.kind == Kind.INCIDENTS and _positive(kpi.value)
+        f"{name} {kpi.value:.0f}"
+        for name, kpi in found.items()
+        if kpi.kind == Kind.INCIDENTS and kpi.value is not None and kpi.value > 0
     ]
     large = [
         f"{name} {kpi.drift_percent:+.1f} % against the GA day"
