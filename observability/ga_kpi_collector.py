@@ -31,7 +31,8 @@ def main(
 ) -> None:
     """Collect the GA day, and the week before it.
 
-    Of the seven days before GA, those are collected that the source still has. Waits for the end of the GA day if it is not over yet; it can be stopped and started again meanwhile.
+    Of the seven days before GA, those are collected that the source still has. Waits for the end of the GA day if it is
+    not over yet; it can be stopped and started again meanwhile.
 
     Example: ga_kpi_collector.py --prometheus-url http://localhost:9090 --output-dir ga_kpis
     --ga-timestamp 2025-11-18T00:00:00Z

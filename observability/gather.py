@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from observability.artifacts import DaySummary
 from observability.errors import ConfigError, NotEnoughDataError
 from observability.layout import RECORDING, Layout
-from observability.model import Release, Samples, Window, format_instant
+from observability.model import Release, Samples, Window, format_instant, query_of
 
 if TYPE_CHECKING:
     from observability.sources import Source
@@ -63,7 +63,7 @@ def has_data(release: Release, samples: Samples) -> bool:
     """Whether any query that is about the service itself, and not about all services alike, returned something."""
     own = {name for name, query in release.queries.items() if "$match" in query.promql}
     plan = {query.name for query in release.plan.queries}
-    return any(column.split(".le.")[0] in (own & plan or plan) for column in samples.columns)
+    return any(query_of(column) in (own & plan or plan) for column in samples.columns)
 
 
 def summaries(

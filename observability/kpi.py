@@ -20,8 +20,8 @@ Columns = Mapping[str, Array]
 def step_values(kpi: Kpi, samples: Samples, prices: PriceList | None = None) -> Array:
     """The KPI at each step, in its unit: float64 of shape (steps,), NaN where it is undefined or was not observed."""
     if kpi.kind is Kind.RATE:
-        counts = _column(samples, kpi.query)
-        return kpi.scale * counts / elapsed_seconds(counts, samples.step_s)
+        earlier = samples.columns.get(f"{kpi.query}.earlier", 0.0)
+        return kpi.scale * (_column(samples, kpi.query) - earlier) / samples.step_s
     if kpi.kind is Kind.RATIO:
         numerator, denominator = ratio_counts(kpi, samples)
         return _share(kpi, numerator, denominator)

@@ -322,6 +322,11 @@ def _quoted(text: str) -> str:
     return text.replace("\\", "\\\\").replace('"', '\\"')
 
 
+def query_of(column: str) -> str:
+    """The query that a column of ``Samples`` comes from."""
+    return re.sub(r"\.(le\..*|started|earlier)$", "", column)
+
+
 @dataclass(frozen=True)
 class Samples:
     """What one service's queries returned over a window, step by step. The window is a whole number of steps.
@@ -330,7 +335,8 @@ class Samples:
     ``[start + k·step, start + (k + 1)·step)``. Columns of a query ``q``:
 
     * gauge: ``q``, the value at the end of the step;
-    * counter: ``q``, the increase during the step, summed over the series;
+    * counter: ``q``, the increase seen in the step, summed over the series, and ``q.earlier``, the part of it that came
+      together before the step, in a gap of one of the series (no column where that is 0 throughout; NaN: not known);
     * buckets: ``q.le.B`` for each upper bound B (cumulative, as Prometheus has them), increases during the step;
     * alerts: ``q``, how many were firing at the end of the step, and ``q.started``, how many of them had not been
       firing in the step before.

@@ -27,7 +27,8 @@ def main(
 ) -> None:
     """Write the retrospective of the week.
 
-    It is made from the artifacts of the earlier stages, as Markdown and as JSON. A regression summary or anomalies that are not named, or with --auto not found, are reported as not assessed.
+    It is made from the artifacts of the earlier stages, as Markdown and as JSON. A regression summary or anomalies that
+    are not named, or with --auto not found, are reported as not assessed.
     --now is the generation time in the report; without it, the end of the week.
 
     Example: generate_retrospective.py --auto

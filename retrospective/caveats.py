@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Iterator
 
 from observability.artifacts import CostAnalysis, Regression
-from observability.model import DAYS_BEFORE
 from retrospective.budgets import is_decided
 from retrospective.changes import BASELINES, DRIFT, LARGE, baseline_name, has_values
 from retrospective.gaps import MIN_COVERAGE
@@ -57,11 +56,8 @@ def _baselines(week: WeekRecord) -> Iterator[str]:
     if week.regression is None:
         yield "Regressions and drifts: no regression summary was given"
         return
-    days = len(week.before.days) if week.before is not None else 0
-    if days == 0:
+    if not week.has_before and not week.regression.warnings:
         yield "The week before GA: there is none, so a defect that came with the release cannot be seen"
-    elif days < DAYS_BEFORE:
-        yield f"The week before GA: {count(days, 'day')} of {DAYS_BEFORE} could be used"
     untested: dict[str, list[Regression]] = {}
     for row in week.regression.rows:
         if row.real is None and has_values(row):

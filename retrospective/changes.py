@@ -9,7 +9,7 @@ from observability.artifacts import Regression
 from observability.model import Direction
 from observability.units import format_value
 from retrospective.record import FLAT_KPIS, TWINS, family, unit_of
-from retrospective.wording import both, listed, moved
+from retrospective.wording import both, listed, moved, signed
 
 # The documents' sizes, in per cent: a drift, a drift to look into, a regression.
 DRIFT, INVESTIGATE, LARGE = 10.0, 15.0, 30.0
@@ -70,8 +70,17 @@ def is_worse(row: Regression) -> bool:
 def is_bad_share(row: Regression) -> bool:
     """Whether the change is that of the share of bad events: of 99.9 → 99.8 % it is +100 %."""
     change, drift = change_percent(row), row.drift_percent
-    good_share = direction(row) is Direction.HIGHER_IS_BETTER and row.unit.startswith("%")
-    return good_share and change is not None and drift is not None and change * drift < 0
+    if direction(row) is not Direction.HIGHER_IS_BETTER or change is None or drift is None:
+        return False
+    return change * drift < 0
+
+
+def change_text(row: Regression) -> str:
+    """The change as a table shows it, with what it is a change of where that is not the value."""
+    change = change_percent(row)
+    if change is None:
+        return "from 0" if row.threshold_exceeded else "?"
+    return f"{signed(change)}{' (bad share)' if is_bad_share(row) else ''}"
 
 
 def label(row: Regression) -> str:
@@ -110,4 +119,4 @@ def by_family(rows: Iterable[Regression]) -> list[list[Regression]]:
 
 def _short(row: Regression) -> str:
     change = change_percent(row)
-    return "from 0" if change is None else moved(change)
+    return change_text(row) if change is None else moved(change)

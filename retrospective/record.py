@@ -22,7 +22,8 @@ from observability.errors import ConfigError
 from observability.model import FIRST_DAY, LAST_DAY, Calendar, Direction
 
 MIN_KPI_COVERAGE = 0.5  # a KPI of which less was seen on a day has no value for that day
-BAD_SHARE_FLOOR = 0.1  # percentage points; a smaller move of a share of events is no move
+# A share of events that moves by less than 0.1 percentage points did not move; less the last bit of 100 − 99.9.
+BAD_SHARE_FLOOR = 0.001 * (1 - 1e-9)
 INCIDENTS = "critical_incident_count"
 
 _HIGHER, _LOWER = Direction.HIGHER_IS_BETTER, Direction.LOWER_IS_BETTER
@@ -77,9 +78,10 @@ def change_of(about: About, before: float, after: float) -> float | None:
 
     None from 0 for anything else: nothing can be divided by.
     """
+    whole = 100.0 if about.unit.startswith("%") else 1.0
     if about.is_ratio and about.direction is Direction.HIGHER_IS_BETTER:
-        before, after = 100.0 - before, 100.0 - after
-    if before == after or (about.is_ratio and abs(after - before) < BAD_SHARE_FLOOR):
+        before, after = whole - before, whole - after
+    if before == after or (about.is_ratio and abs(after - before) < whole * BAD_SHARE_FLOOR):
         return 0.0
     if before <= 0:
         return math.inf if about.is_ratio else None

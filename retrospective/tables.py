@@ -20,7 +20,7 @@ from observability.artifacts import (
 from observability.model import LAST_DAY
 from observability.units import format_value
 from retrospective.budgets import is_decided, month_share, state
-from retrospective.changes import baseline_name, change_percent, is_bad_share, label
+from retrospective.changes import baseline_name, change_text, label
 from retrospective.markdown import code, prose, table
 from retrospective.record import INCIDENTS, limit, unit_of
 from retrospective.wording import both, count, day_list, signed
@@ -83,7 +83,7 @@ def changes(rows: tuple[Regression, ...]) -> str:
                 code(row.metric_name),
                 prose(baseline_name(row.baseline)),
                 _pair(row.baseline_value, row.current_value, unit_of(row.metric_name, row.unit)),
-                _change(row),
+                change_text(row),
                 label(row),
                 _evidence(row),
             )
@@ -91,13 +91,6 @@ def changes(rows: tuple[Regression, ...]) -> str:
         ],
         (2, 3),
     )
-
-
-def _change(row: Regression) -> str:
-    change = change_percent(row)
-    if change is None:
-        return "from 0"
-    return f"{signed(change)}{' (bad share)' if is_bad_share(row) else ''}"
 
 
 def _evidence(row: Regression) -> str:

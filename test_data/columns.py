@@ -40,6 +40,7 @@ def by_day(week: Week, service: str) -> dict[int, Samples]:
         quiet = {name for name, values in part.items() if np.isnan(values).all()}
         if not part[ALERTS].any():
             quiet |= {ALERTS, f"{ALERTS}.started"}
+        quiet |= {name for name, values in part.items() if name.endswith(".earlier") and not values.any()}
         shown = {name: values for name, values in part.items() if name not in quiet}
         found[day] = Samples(service, Calendar(GA).window(day), STEP_S, shown)
     return found
@@ -53,6 +54,7 @@ def columns(week: Week, service: str) -> dict[str, Floats]:
     lookups = hits + week.select("redis_keyspace_misses_total", service=service)
     counters = {"http_requests": requests, "http_errors": errors, "redis_hits": hits, "redis_lookups": lookups}
     found = {name: added([increases(one.values) for one in series], week) for name, series in counters.items()}
+    found |= {f"{name}.earlier": sum(map(earlier, series), 0.0) for name, series in counters.items() if series}
     for name, metric in BUCKETS.items():
         series = week.select(metric, service=service)
         for bound in dict.fromkeys(one.labels["le"] for one in series):
@@ -72,6 +74,14 @@ def increases(values: Floats) -> Floats:
     last = np.concatenate([[0.0 if seen[0] > 0 else np.nan], now[:-1]])
     found = np.full(values.size, np.nan)
     found[seen] = np.where(now < last, now, now - last)
+    return found
+
+
+def earlier(series: Series) -> Floats:
+    """The part of each increase that came together before the minute in which it was seen, shape (minutes,)."""
+    increments, found = increases(series.values), np.zeros(series.values.size)
+    for last, minute in pairwise(np.flatnonzero(~np.isnan(series.values)).tolist()):
+        found[minute] = increments[minute] - increments[minute] / (minute - last)
     return found
 
 

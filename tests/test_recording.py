@@ -142,6 +142,7 @@ LAST = 2 + 1 + STEPS
         pytest.param(gzip.compress(b'# "only a warning"\n'), "no header", id="no header after the warnings"),
         pytest.param(edited("time,", "when,"), "no header", id="another first column"),
         pytest.param(edited("up_percent", "error_rate"), "no header", id="a column twice"),
+        pytest.param(edited("up_percent", "up\rpercent"), "no header", id="no CSV"),
         pytest.param(edited('# "up', "# up"), "not a JSON string", id="no JSON"),
         pytest.param(edited('"up: partial response: store-2"', "[1]"), "not a JSON string", id="other JSON"),
         pytest.param(edited(",0.25,", ","), "line 4 has 7 fields, not 8", id="a field less"),

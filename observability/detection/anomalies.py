@@ -53,5 +53,6 @@ def join(days: Sequence[Samples], step_s: int) -> Samples:
     for day in days:
         at = round((day.window.start - window.start).total_seconds() / step_s)
         for name, values in day.columns.items():
-            columns.setdefault(name, np.full(size, np.nan))[at : at + values.size] = values
+            empty = 0.0 if name.endswith(".earlier") else np.nan
+            columns.setdefault(name, np.full(size, empty))[at : at + values.size] = values
     return Samples(days[0].service, window, step_s, columns)

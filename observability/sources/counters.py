@@ -15,7 +15,8 @@ The rules hold per series, and nothing is extrapolated. Each with its reason:
    intervals beyond Prometheus' look-back of five minutes do not work anyway. By service and job, so that an exporter
    which is scraped for the first time does not bring its whole past as one step's traffic.
 5. After a gap the increase lands in the step in which the series is seen again. Spreading it would invent a course;
-   this way the increases of adjacent days add up to what was counted.
+   this way the increases of adjacent days add up to what was counted. How much of it came together before that step,
+   evenly counted, is told beside it (``earlier``), so that a rate does not show a burst that nobody made.
 """
 
 from __future__ import annotations
@@ -44,6 +45,21 @@ def increases(values: Values, before: Values, born: NDArray[np.bool_]) -> Values
     origin = np.where(np.isnan(before) & born, 0.0, before)
     last = _carried_forward(np.column_stack([origin, values]))[:, :-1]
     return np.where(values < last, values, values - last)
+
+
+def earlier(increments: Values, values: Values, before: Values) -> Values:
+    """The part of each increase that belongs to the steps before its own, counted evenly, shape (series, steps).
+
+    0 for a series that was seen in the step before, or that is born. NaN where it is not known: where the series was
+    last seen before the first step, and where there is no increase.
+    """
+    steps = np.arange(values.shape[1])
+    seen = np.where(np.isnan(values), -1, steps)
+    last = np.column_stack([np.full(len(values), -1), np.maximum.accumulate(seen, axis=1)[:, :-1]])
+    born = (last < 0) & np.isnan(before)[:, np.newaxis]
+    gap = np.where(born, 1, steps - last)
+    known = born | (last >= 0) | (steps == 0)
+    return np.where(known, increments - increments / gap, np.nan)
 
 
 def first_seen(values: Values, before: Values) -> NDArray[np.intp]:

@@ -156,6 +156,18 @@ def _columns(
         shown = [row for row in rows if not np.isnan(answer.values[row, answer.lead :]).all()]
         for column, members in _grouped(answer, shown).items():
             yield column, counters.total(grown[name][members])
+        if answer.query.type == "counter":
+            yield from _earlier(answer, shown, grown[name])
+
+
+def _earlier(answer: Answer, rows: Sequence[int], grown: Values) -> Iterator[tuple[str, Values]]:
+    """``q.earlier``, if there is anything to tell: unknown for the sum where it is for one of the series."""
+    full = np.column_stack([np.full((len(grown), answer.lead), np.nan), grown])
+    part = counters.earlier(full, answer.values, answer.before)[rows, answer.lead :]
+    counted = ~np.isnan(grown[rows])
+    column = np.where(counted, part, 0.0).sum(axis=0)
+    if column.any():
+        yield f"{answer.query.name}.earlier", column
 
 
 def _grouped(answer: Answer, rows: Sequence[int]) -> dict[str, list[int]]:

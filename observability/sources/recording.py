@@ -26,7 +26,18 @@ import numpy as np
 from pydantic import ValidationError
 
 from observability.errors import ConfigError, NotEnoughDataError
-from observability.model import Calendar, Frozen, Instant, Plan, Query, Samples, SourceInfo, Window, format_instant
+from observability.model import (
+    Calendar,
+    Frozen,
+    Instant,
+    Plan,
+    Query,
+    Samples,
+    SourceInfo,
+    Window,
+    format_instant,
+    query_of,
+)
 
 if TYPE_CHECKING:
     from observability.model import Array
@@ -156,7 +167,7 @@ def _part(table: _Table, plan: Plan, service: str, window: Window, first: int, w
     if end > len(table.times):
         raise NotEnoughDataError(f"{where} holds {len(table.times)} steps of the day, not {end}; record the whole day.")
     names = {query.name for query in plan.queries}
-    columns = {name: values[first:end] for name, values in table.columns.items() if _query_name(name) in names}
+    columns = {name: values[first:end] for name, values in table.columns.items() if query_of(name) in names}
     return Samples(
         service=service,
         window=window,
@@ -164,10 +175,6 @@ def _part(table: _Table, plan: Plan, service: str, window: Window, first: int, w
         columns={name: values for name, values in columns.items() if not np.isnan(values).all()},
         warnings=tuple(warning for warning in table.warnings if warning.partition(": ")[0] in names),
     )
-
-
-def _query_name(column: str) -> str:
-    return column.partition(".le.")[0].removesuffix(".started")
 
 
 def encode_evidence(samples: Samples, kpis: Mapping[str, Array]) -> bytes:
