@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from observability.artifacts import ActionItem, CostAnalysis
 from observability.model import DAYS_BEFORE
 from observability.units import format_value
-from retrospective.changes import has_values
 from retrospective.drifts import severe_anomalies
 from retrospective.gaps import MIN_COVERAGE, unseen_kpis
 from retrospective.reason import Reason
@@ -98,9 +97,6 @@ def _baseline(week: WeekRecord) -> Iterator[str]:
             "Keep Prometheus' data for at least 15 days, or collect before the release: "
             f"{count(days, 'day')} of the {DAYS_BEFORE} before GA could be compared"
         )
-    untested = [row for row in week.rows if row.baseline == "week_before"]
-    if days >= DAYS_BEFORE and untested and not any(has_values(row) for row in untested):
-        yield "Check the KPIs' queries against the week before GA: none of them has a value there"
 
 
 def _prices(week: WeekRecord) -> Iterator[str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from observability.artifacts import Regression
 from observability.model import Direction
@@ -109,10 +109,13 @@ def described_with(rows: list[Regression]) -> str:
     return described(rows[0]) + (f", likewise {listed(others, 3)}" if others else "")
 
 
-def by_family(rows: Iterable[Regression]) -> list[list[Regression]]:
-    """Rows of one family together, the largest first, within the families and between them. Twins follow."""
+def by_family(rows: Iterable[Regression], leading: Collection[str] = ()) -> list[list[Regression]]:
+    """Rows of one family together, the largest first, within the families and between them.
+
+    Within one, the KPIs named in ``leading`` come before the others, and twins after them.
+    """
     families: dict[str, list[Regression]] = {}
-    for row in sorted(rows, key=lambda row: (row.metric_name in TWINS, -size(row))):
+    for row in sorted(rows, key=lambda row: (row.metric_name in TWINS, row.metric_name not in leading, -size(row))):
         families.setdefault(family(row.category, row.metric_name), []).append(row)
     return sorted(families.values(), key=lambda related: size(related[0]), reverse=True)
 

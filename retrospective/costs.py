@@ -9,7 +9,7 @@ from typing import Literal
 from observability.artifacts import CostAnalysis, CostDay, DaySummary
 from observability.units import format_value
 from retrospective.changes import DRIFT
-from retrospective.record import WeekRecord
+from retrospective.record import WeekRecord, percent_change
 from retrospective.wording import both, moved
 
 COST = "estimated_cost_per_hour"
@@ -66,7 +66,7 @@ def _trend(halves: tuple[float, float] | None) -> Literal["increasing", "stable"
     """The documents' rule: the second half averages 10 % above (or below) the first."""
     if halves is None or halves[0] <= 0:
         return "unknown"
-    change = 100.0 * (halves[1] / halves[0] - 1.0)
+    change = percent_change(*halves)
     return "increasing" if change >= TREND_PERCENT else "decreasing" if change <= -TREND_PERCENT else "stable"
 
 
@@ -104,7 +104,7 @@ def _grown(week: WeekRecord) -> Iterator[str]:
         halves = _halves({day.day_number: _part(day, part) for day in week.days})
         if halves is not None and _trend(halves) == "increasing":
             amounts = both(*halves, _currency(week) or "")
-            change = moved(100 * (halves[1] / halves[0] - 1))
+            change = moved(percent_change(*halves))
             yield f"Find out why {part} {change} from days 1–3 to days 5–7 ({amounts} a day)"
 
 
@@ -112,17 +112,17 @@ def _more_than_before(week: WeekRecord, ga_cost: float | None, daily: float) -> 
     """Against the week before GA where its cost is known, because a week has cheap days; else against the GA day."""
     past = [cost for day in _before(week) if (cost := _total(week, day)) is not None]
     name, before = ("a day of the week before GA", fmean(past)) if past else ("the GA day", ga_cost)
-    if before is not None and before > 0 and 100 * (daily / before - 1) > DRIFT:
+    if before is not None and before > 0 and percent_change(before, daily) > DRIFT:
         amounts = both(before, daily, _currency(week) or "")
-        yield f"Find out why a day costs {100 * (daily / before - 1):.0f} % more than {name} ({amounts})"
+        yield f"Find out why a day costs {percent_change(before, daily):.0f} % more than {name} ({amounts})"
 
 
 def _per_million(week: WeekRecord) -> Iterator[str]:
     """The cost of a million requests against the week before GA: the same weekdays, so the same mix of busy days."""
     before, after = _unit_cost(week, _before(week)), _unit_cost(week, week.days)
-    if before is not None and after is not None and 100 * (after / before - 1) > DRIFT:
+    if before is not None and after is not None and percent_change(before, after) > DRIFT:
         amounts = both(before, after, _currency(week) or "")
-        change = f"{100 * (after / before - 1):.0f} %"
+        change = f"{percent_change(before, after):.0f} %"
         yield f"Find out why a million requests cost {change} more than in the week before GA ({amounts})"
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from observability.model import LAST_DAY
 from observability.units import format_value
 from retrospective.budgets import is_decided
-from retrospective.changes import deciding, has_values
+from retrospective.changes import LARGE, deciding, has_values, size
 from retrospective.reason import Reason
 from retrospective.record import INCIDENTS, WeekRecord
 from retrospective.wording import count, day_list, listed
@@ -66,12 +66,7 @@ def not_assessable(evidence: str, action: str, done_when: str) -> Reason:
 
 def unseen(week: WeekRecord) -> Iterator[Reason]:
     """What is not known, and keeps a week without findings from being called excellent."""
-    if not any(row.baseline == "week_before" and has_values(row) for row in deciding(week.rows)):
-        yield _watch(
-            "nothing could be compared with a week before GA, so a defect that came with the release cannot be seen",
-            "Keep Prometheus' data for at least 15 days, so that the week before GA can be pulled",
-            "ga_kpis/pre_release_summary.json of the next release holds seven days",
-        )
+    yield from _not_tested(week)
     undecided = [slo.slo_name for slo in week.slos if not is_decided(slo)]
     if undecided and len(undecided) < len(week.slos):
         yield _watch(
@@ -88,6 +83,24 @@ def unseen(week: WeekRecord) -> Iterator[Reason]:
             "critical alerts were not observed",
             "Give the alerting rules a severity label and watch `critical_incident_count`",
             f"day summaries of the next week: {INCIDENTS} is not null",
+        )
+
+
+def _not_tested(week: WeekRecord) -> Iterator[Reason]:
+    """KPIs that were not tested against the week before GA. Those that changed a lot have a reason of their own."""
+    rows = [row for row in deciding(week.rows) if has_values(row)]
+    untested = [row.metric_name for row in rows if row.real is None and size(row) <= LARGE]
+    if not any(row.baseline == "week_before" for row in rows):
+        yield _watch(
+            "nothing could be compared with a week before GA, so a defect that came with the release cannot be seen",
+            "Keep Prometheus' data for at least 15 days, so that the week before GA can be pulled",
+            "ga_kpis/pre_release_summary.json of the next release holds seven days",
+        )
+    elif untested:
+        yield _watch(
+            f"{count(len(untested), 'KPI')} could not be tested against the week before GA: {listed(untested, 3)}",
+            f"Look at {listed(untested, 3)} by hand",
+            "regression_summary.json of the next release: `real` is true or false for each",
         )
 
 

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 _SPECIAL = re.compile(r"([\\`*_{}\[\]<>#|~&!$@])")
 _PLAIN_CODE = re.compile(r"[^\\`|]+")
 # What is put into code spans: text in backticks, and names with an underscore, such as KPIs and files.
-_NAMES = re.compile(r"`([^`]+)`|([\w./-]*\w_[\w./-]*\w)")
+_NAMES = re.compile(r"`([^`\s](?:[^`]*[^`\s])?)`|([\w./-]*\w_[\w./-]*\w)")
 
 
 def prose(text: str) -> str:

@@ -64,7 +64,9 @@ def _regressions(week: WeekRecord) -> Iterator[Reason]:
     """Real changes for the worse, severe beyond 30 %. A rollback is said where the regression summary advises one and
     the last day still shows the change."""
     advised = week.regression.rollback_recommendation if week.regression else None
-    for rows in by_family(row for row in deciding(week.rows) if row.real is True and is_worse(row)):
+    for rows in by_family(
+        [row for row in deciding(week.rows) if row.real is True and is_worse(row)], week.with_objective
+    ):
         row = rows[0]
         severe = any(size(one) > LARGE for one in rows)
         back = severe and advised is not None and advised.should_rollback is True and _persists(week, row)
@@ -151,7 +153,7 @@ def _incidents(week: WeekRecord) -> Iterator[Reason]:
 def _untested(week: WeekRecord) -> Iterator[Reason]:
     """Large changes for the worse that no test has seen: neither confirmed nor dismissed."""
     untested = [row for row in deciding(week.rows) if row.real is None and size(row) > LARGE]
-    for rows in by_family(row for row in untested if is_worse(row)):
+    for rows in by_family([row for row in untested if is_worse(row)], week.with_objective):
         yield Reason(
             status="NEEDS ATTENTION",
             advice="not assessable",
@@ -180,7 +182,7 @@ def _moved(week: WeekRecord, taken: set[str]) -> Iterator[Reason]:
         and _family(row) not in taken
         and has_values(row)
     ]
-    for related in by_family(rows):
+    for related in by_family(rows, week.with_objective):
         row = related[0]
         look = size(row) > INVESTIGATE
         yield Reason(

@@ -73,6 +73,11 @@ class About:
     is_ratio: bool
 
 
+def percent_change(before: float, after: float) -> float:
+    """The change in per cent of ``before``, which is not 0. The difference comes first, so that 30 % is 30 exactly."""
+    return 100.0 * (after - before) / abs(before)
+
+
 def change_of(about: About, before: float, after: float) -> float | None:
     """Change in per cent; of a share of events that of its bad ones, below the floor 0, from none to some infinite.
 
@@ -85,7 +90,7 @@ def change_of(about: About, before: float, after: float) -> float | None:
         return 0.0
     if before <= 0:
         return math.inf if about.is_ratio else None
-    return 100.0 * (after / before - 1.0)
+    return percent_change(before, after)
 
 
 def unit_of(kpi: str, stated: str) -> str:
@@ -232,6 +237,11 @@ class WeekRecord:
         names = dict.fromkeys(slo.slo_name for day in self.all_days for slo in day.slos)
         counted = tuple(_counted(name, self.all_days) for name in names)
         return counted or tuple(_from_burn_down(slo) for slo in self.slos if slo.compliance_by_day)
+
+    @property
+    def with_objective(self) -> set[str]:
+        """The KPIs on which an objective is set."""
+        return {slo.kpi for slo in self.objectives}
 
     @property
     def objectives_before(self) -> dict[str, ObjectiveWeek]:

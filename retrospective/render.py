@@ -43,6 +43,7 @@ def to_markdown(retrospective: Retrospective) -> str:
         anomaly_counts=tables.anomaly_counts(report.anomalies),
         anomalies=tables.anomalies(report.anomalies[: tables.MOST_ANOMALIES]),
         drifts=tables.drifts(report.unexpected_drifts),
+        candidates=[*tables.candidates(report.unexpected_drifts)],
         cost=tables.cost(report.cost_analysis),
         slos=tables.slos(report.slo_burn_downs),
         slo_notes=[*tables.slo_notes(report.slo_burn_downs)],

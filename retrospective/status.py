@@ -22,7 +22,7 @@ from observability.artifacts import Status
 from observability.model import LAST_DAY
 from observability.units import format_value
 from retrospective.budgets import burn_rate, is_decided
-from retrospective.changes import baseline_name, deciding, described, has_values, size
+from retrospective.changes import DRIFT, baseline_name, deciding, described, has_values, size
 from retrospective.degradations import BUDGET_DAYS
 from retrospective.reason import Advice, Reason
 from retrospective.reasons import reasons_against
@@ -35,7 +35,7 @@ _DECISIONS: dict[Advice, str] = {
     "roll back": "Roll {0} back",
     "fix now": "Fix {0} now",
     "fix forward": "Keep {0} and fix it forward",
-    "not assessable": "{0} cannot be assessed",
+    "not assessable": "No verdict on {0}",
     "watch": "Keep {0} and watch it",
     "keep": "Keep {0}",
 }
@@ -80,7 +80,7 @@ def _nothing_found(week: WeekRecord) -> Iterator[str]:
     rows = [row for row in deciding(week.rows) if has_values(row)]
     closest = max(rows, key=size)
     yield (
-        f"none of {count(len(rows), 'KPI')} changed by more than 10 % for the worse against "
+        f"no KPI of {len(rows)} changed by more than {DRIFT:.0f} % for the worse against "
         f"{baseline_name(closest.baseline)}; largest change: {described(closest)}"
     )
 

@@ -23,7 +23,7 @@ from retrospective.budgets import is_decided, month_share, state
 from retrospective.changes import baseline_name, change_text, label
 from retrospective.markdown import code, prose, table
 from retrospective.record import INCIDENTS, limit, unit_of
-from retrospective.wording import both, count, day_list, signed
+from retrospective.wording import both, count, day_list, listed, signed
 
 MOST_ANOMALIES = 10
 MOST_MINUTES = 120  # longer episodes are told in hours
@@ -157,6 +157,15 @@ def drifts(found: tuple[UnexpectedDrift, ...]) -> str:
         ],
         (2, 3),
     )
+
+
+def candidates(found: tuple[UnexpectedDrift, ...]) -> Iterator[str]:
+    """What moved with each drift; drifts with the same candidates share a line."""
+    by_causes: dict[tuple[str, ...], list[str]] = {}
+    for drift in found:
+        by_causes.setdefault(drift.potential_causes, []).append(code(drift.metric_name))
+    for causes, names in by_causes.items():
+        yield f"{listed(names)}: {prose('; '.join(causes))}"
 
 
 def cost(cost: CostAnalysis) -> str:

@@ -63,5 +63,6 @@ def signed(percent: float) -> str:
 
 
 def sentence(text: str) -> str:
-    """The text with a capital letter in front and one full stop behind."""
-    return text[:1].upper() + text[1:].rstrip(".") + "."
+    """The text with a capital letter in front, unless that is a name such as a KPI's, and one full stop behind."""
+    is_name = "_" in text.partition(" ")[0]
+    return (text if is_name else text[:1].upper() + text[1:]).rstrip(".") + "."

@@ -107,10 +107,17 @@ def test_more_of_the_same_traffic_has_the_same_availability(pairs, times):
 
 def test_the_first_step_after_a_gap_is_the_average_over_the_gap():
     """600 requests a minute; nothing is scraped for ten minutes, and the step after brings all eleven minutes'."""
-    found = requests([600, *[None] * 10, 11 * 600, 600])
-    np.testing.assert_array_equal(step_values(RATE, found), [10, *[NAN] * 10, 11 * 600 / (11 * 60), 10])
+    gap = {"http_requests.earlier": [*[0] * 11, 10 * 600, 0]}
+    found = samples({"http_requests": [600, *[None] * 10, 11 * 600, 600]} | gap)
+    np.testing.assert_array_equal(step_values(RATE, found), [10, *[NAN] * 10, (11 * 600 - 10 * 600) / 60, 10])
     assert folded(RATE, found) == 10.0
     assert observed(RATE, found).mean() == 3 / 13
+
+
+def test_a_step_of_which_nobody_knows_how_long_it_took_has_no_rate_and_counts_in_the_days():
+    found = samples({"http_requests": [600, 900], "http_requests.earlier": [NAN, 0]})
+    np.testing.assert_array_equal(step_values(RATE, found), [NAN, 15])
+    assert folded(RATE, found) == (600 + 900) / 120
 
 
 def test_a_stretch_that_begins_within_a_gap_counts_the_whole_gap():

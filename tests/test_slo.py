@@ -131,14 +131,21 @@ def test_too_few_events_decide_nothing():
     assert (found.verdict, found.days_to_exhaustion) == ("inconclusive", None)
     assert found.budget_consumed_percent == pytest.approx(100 * 5 / 0.999)
     assert found.why.endswith("Fewer than 1,000 events decide nothing.")
-    assert burn_down((5, 500), (0, 500)).verdict == "fail"
+    enough = burn_down((5, 500), (0, 500))
+    assert (enough.verdict, enough.days_to_exhaustion) == ("fail", pytest.approx((1 - 5 * 2 / 30) * 30 / 5))
+    assert enough.why.endswith("the objective allows 1.0.")
 
 
 def test_a_kept_budget_needs_coverage_and_an_overspent_one_does_not():
-    kept, spent = burn_down((0, 100_000), coverage=0.9), burn_down((101, 100_000), coverage=0.9)
-    assert (kept.verdict, spent.verdict) == ("inconclusive", "fail")
-    assert kept.why.endswith("Only 90.0 % of the window was seen, so a kept budget is not proven.")
-    assert spent.why.endswith("the objective allows 100.0.")
+    unproven = "Only 90.0 % of the window was seen, so a kept budget is not proven."
+    for bad, coverage, verdict, words in (
+        (100, 0.9, "inconclusive", unproven),
+        (101, 0.9, "fail", "the objective allows 100.0."),
+        (100, 0.95, "pass", "the objective allows 100.0."),
+    ):
+        found = burn_down((bad, 100_000), coverage=coverage)
+        assert found.verdict == verdict
+        assert found.why.endswith(words)
 
 
 def test_a_day_without_data_lowers_the_coverage_and_is_not_a_day_of_budget():
