@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+_ONE = {"incidents": "incident", "connections": "connection", "requests": "request", "events": "event"}
 _BINARY = ("", "Ki", "Mi", "Gi", "Ti", "Pi")
 
 
@@ -17,6 +18,8 @@ def format_value(value: float | None, unit: str) -> str:
     '99.999960 %'
     >>> format_value(3.2e9, "bytes"), format_value(12345.6, "requests"), format_value(None, "ms")
     ('2.98 GiB', '12,346 requests', 'no data')
+    >>> format_value(1, "incidents")
+    '1 incident'
     """
     if value is None:
         return "no data"
@@ -24,12 +27,12 @@ def format_value(value: float | None, unit: str) -> str:
         return _bytes(value) + unit.removeprefix("bytes")
     if unit.startswith("%") and 99 <= value < 100:
         return f"{value:.{max(3, 1 - math.floor(math.log10(100 - value)))}f} {unit}"
-    return f"{_digits(value)} {unit}".rstrip()
+    return f"{_digits(value)} {_ONE.get(unit, unit) if value == 1 else unit}".rstrip()
 
 
 def format_change(change: float | None) -> str:
-    """A relative change in per cent, with its sign: 0.1834 → +18.3 %."""
-    return "undefined" if change is None else f"{100 * change:+,.1f} %"
+    """A relative change in per cent, with its sign: 0.1834 → +18.3 %. Nothing is +0.0 %, whichever its sign."""
+    return "undefined" if change is None else f"{round(100 * change, 1) + 0.0:+,.1f} %"
 
 
 def _digits(value: float) -> str:

@@ -1,5 +1,6 @@
 """The online detector and its episodes: by hand, against the textbook's weights, and what must hold for any series."""
 
+import math
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -100,19 +101,25 @@ def test_a_missing_sample_scores_0_and_is_not_learned(missing):
     assert (detector.mean, detector.variance, detector.n) == before
 
 
-@pytest.mark.parametrize("level", [0.3, 1e6, 0.0, -7.0])
-def test_a_constant_has_no_variance_and_its_first_change_scores_the_cap(level):
+@pytest.mark.parametrize("level", [0.3, 1e6, -7.0])
+def test_a_constant_has_no_variance_and_a_thousandth_of_it_is_one_deviation(level):
     """E[x²] − E[x]² gives a negative variance for a constant 0.3: field rule 9."""
     detector = learned([level] * 500, alpha=0.01)
     assert (detector.mean, detector.variance) == (level, 0.0)
     assert detector.z(level) == 0
-    assert detector.z(level + 0.001) == MAX_Z
-    assert detector.z(level - 0.001) == -MAX_Z
+    assert detector.z(level + 0.004 * abs(level)) == pytest.approx(4)
+    assert detector.z(level - 0.004 * abs(level)) == pytest.approx(-4)
+    assert detector.z(3 * level) == math.copysign(MAX_Z, level)
+
+
+def test_the_first_change_of_a_constant_zero_scores_the_cap():
+    detector = learned([0.0] * 500, alpha=0.01)
+    assert (detector.z(0.0), detector.z(0.001), detector.z(-0.001)) == (0, MAX_Z, -MAX_Z)
 
 
 def test_a_small_variance_around_a_large_level_does_not_cancel():
     detector = learned([1e6 + 0.01, 1e6 - 0.01] * 500, alpha=0.01)
-    assert detector.deviation == pytest.approx(0.01, rel=0.02)
+    assert math.sqrt(detector.variance) == pytest.approx(0.01, rel=0.02)
 
 
 def test_the_last_bits_of_a_constant_quotient_are_no_change():
@@ -210,9 +217,9 @@ def test_severity_grows_with_the_score(thresholds, severity):
     assert [found.severity for found in episodes(noise_with({300: value}))] == [severity]
 
 
-def test_a_constant_that_changes_is_capped_and_critical():
-    (found,) = episodes([5.0] * 100 + [5.5])
-    assert (found.z_score, found.severity, found.band) == (MAX_Z, "critical", (5.0, 5.0))
+def test_the_first_errors_after_none_are_capped_and_critical():
+    (found,) = episodes([0.0] * 100 + [0.5])
+    assert (found.z_score, found.severity, found.band) == (MAX_Z, "critical", (0.0, 0.0))
 
 
 def test_nothing_before_the_first_step_is_an_event_but_it_is_learned():

@@ -9,7 +9,7 @@ from typing import Any
 from river.base import SupervisedAnomalyDetector
 
 MAX_Z = 1000.0
-SAME = 1e-12  # relative: the last bits of a quotient that is constant are no change
+FLOOR = 1e-3  # of the mean: what a series that hardly varies must move by to be one standard deviation away
 
 
 class EwmaZScore(SupervisedAnomalyDetector):
@@ -17,8 +17,9 @@ class EwmaZScore(SupervisedAnomalyDetector):
 
     Mean m and variance v are updated in the incremental form, which does not cancel (Finch, "Incremental calculation
     of weighted mean and variance", 2009, section 9): d = y − m; m += α d; v = (1 − α)(v + α d²). While fewer than 1/α
-    samples were learned, α is 1/(n + 1), so that the first ones count alike. The score is |y − m| / √v, and 0 during
-    the first ``warm_up`` samples. It is capped at ``MAX_Z``, which is also what a first change of a constant scores.
+    samples were learned, α is 1/(n + 1), so that the first ones count alike. The score is |y − m| / max(√v, FLOOR · |m|):
+    a gauge that stood still for a week and moves by its last digit is no alarm. It is 0 during the first ``warm_up``
+    samples and capped at ``MAX_Z``, which is also what the first change of a constant 0 scores.
 
     Parameters
     ----------
@@ -47,12 +48,12 @@ class EwmaZScore(SupervisedAnomalyDetector):
 
     @property
     def deviation(self) -> float:
-        """√v, in the series' unit."""
-        return math.sqrt(self.variance)
+        """max(√v, FLOOR · |m|), in the series' unit."""
+        return max(math.sqrt(self.variance), FLOOR * abs(self.mean))
 
     def z(self, y: float) -> float:
         """The score with its sign: above the mean is positive."""
-        if self.n < self.warm_up or not math.isfinite(y) or math.isclose(y, self.mean, rel_tol=SAME):
+        if self.n < self.warm_up or not math.isfinite(y) or y == self.mean:
             return 0.0
         difference = y - self.mean
         if abs(difference) >= MAX_Z * self.deviation:

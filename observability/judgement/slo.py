@@ -17,8 +17,9 @@ def burn_downs(days: Sequence[DaySummary]) -> tuple[SloBurnDown, ...]:
 
     The window's budget is ``budget · events of the window``: event-weighted, so that an hour of errors at night costs
     what it cost (SRE workbook, ch. 2). Consumption is not capped, and the days' shares add up to it. The share of the
-    30-day budget takes the window's mean traffic for the whole period.
+    30-day budget takes the window's mean traffic for the whole period. Partial days are left out.
     """
+    days = [day for day in days if not day.partial]
     names = dict.fromkeys(slo.slo_name for day in days for slo in day.slos)
     return tuple(
         _burn_down({day.day_number: slo for day in days for slo in day.slos if slo.slo_name == name}, len(days))
