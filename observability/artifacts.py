@@ -128,7 +128,7 @@ class DaySummary(Artifact):
     peak_memory_percent: float | None = None
     avg_redis_hit_rate: float | None = None
     avg_db_p95_latency_ms: float | None = None
-    critical_incident_count: float | None = None
+    critical_incident_count: int | None = None
     estimated_cost_per_hour: float | None = None
     cluster_cpu_utilization: float | None = None
     cluster_memory_utilization: float | None = None

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from observability.artifacts import ActionItem, CostAnalysis
+from observability.artifacts import ActionItem, CostAnalysis, Regression
 from observability.model import DAYS_BEFORE
 from observability.units import format_value
-from retrospective.drifts import severe_anomalies
-from retrospective.gaps import MIN_COVERAGE, unseen_kpis
+from retrospective.changes import DRIFT, by_family, deciding, is_worse
+from retrospective.drifts import severe_anomalies, trend
+from retrospective.gaps import unseen_kpis
 from retrospective.reason import Reason
-from retrospective.record import INCIDENTS, WeekRecord
-from retrospective.wording import count, day_list, listed
+from retrospective.record import INCIDENTS, WeekRecord, change_of
+from retrospective.wording import both, count, day_list, listed
 
+GAPLESS = 0.99  # of a day: a quarter of an hour is missing
 MOST_RECOMMENDATIONS, MOST_URGENT, MOST_ACTIONS, MOST_IMPROVEMENTS = 10, 5, 10, 5
 
 
@@ -38,7 +40,15 @@ def action_items(reasons: tuple[Reason, ...]) -> tuple[ActionItem, ...]:
 
 def process_improvements(week: WeekRecord) -> tuple[str, ...]:
     """What would make the next week easier to judge, at most five. Fewer where the data supports fewer."""
-    found = [*_burst_without_alert(week), *_blind_spots(week), *_gaps(week), *_baseline(week), *_prices(week)]
+    found = [
+        *_burst_without_alert(week),
+        *_seen_at_ga(week),
+        *_crept_up(week),
+        *_blind_spots(week),
+        *_gaps(week),
+        *_baseline(week),
+        *_prices(week),
+    ]
     return tuple(found[:MOST_IMPROVEMENTS])
 
 
@@ -64,6 +74,38 @@ def _burst_without_alert(week: WeekRecord) -> Iterator[str]:
             return
 
 
+def _seen_at_ga(week: WeekRecord) -> Iterator[str]:
+    """The largest real change for the worse that the GA day showed already: a test before GA could have shown it."""
+    for related in by_family(_real_and_worse(week), week.with_objective):
+        row, on_ga_day = related[0], week.values(related[0].metric_name).get(0)
+        if on_ga_day is None or row.baseline_value is None:
+            continue
+        change = change_of(week.about(row.metric_name), row.baseline_value, on_ga_day)
+        if change is not None and abs(change) > DRIFT:
+            yield (
+                f"Compare {row.metric_name} with the running version before GA: on the GA day it had already moved "
+                f"{both(row.baseline_value, on_ga_day, row.unit)} from the week before"
+            )
+            return
+
+
+def _crept_up(week: WeekRecord) -> Iterator[str]:
+    """The largest real change for the worse that grew over the days: an alert on its trend would have come earlier."""
+    for related in by_family(_real_and_worse(week), week.with_objective):
+        row, values = related[0], week.values(related[0].metric_name)
+        if trend(values) in {"increasing", "decreasing"}:
+            first, last = min(values), max(values)
+            yield (
+                f"Alert on the trend of {row.metric_name}: it went {both(values[first], values[last], row.unit)} from "
+                f"{day_list([first])} to {day_list([last])}"
+            )
+            return
+
+
+def _real_and_worse(week: WeekRecord) -> list[Regression]:
+    return [row for row in deciding(week.rows) if row.real and is_worse(row)]
+
+
 def _blind_spots(week: WeekRecord) -> Iterator[str]:
     unseen = unseen_kpis(week)
     if unseen:
@@ -78,13 +120,13 @@ def _gaps(week: WeekRecord) -> Iterator[str]:
     low: dict[int, float] = {}
     for day in week.all_days:
         seen = [found.coverage for kpi, found in day.kpis.items() if week.values(kpi)]
-        if seen and min(seen) < MIN_COVERAGE:
+        if seen and min(seen) < GAPLESS:
             low[day.day_number] = min(seen)
     if low:
         worst = min(low, key=lambda day: low[day])
         yield (
-            f"Alert on missing samples (`absent_over_time`): on {day_list(low)} a KPI was seen less than 95 % of the "
-            f"time ({format_value(100 * low[worst], '%')} at least, on {day_list([worst])})"
+            f"Alert on missing samples (`absent_over_time`): on {day_list(low)} a KPI was seen less than 99 % of the "
+            f"time ({format_value(100 * low[worst], '%')} on {day_list([worst])})"
         )
     if week.missing:
         yield f"Schedule the daily collection: there is no summary of {day_list(week.missing)}"

@@ -114,6 +114,10 @@ def test_the_first_step_after_a_gap_is_the_average_over_the_gap():
     assert observed(RATE, found).mean() == 3 / 13
 
 
+def test_a_rate_is_the_count_over_the_step():
+    np.testing.assert_array_equal(step_values(RATE, requests([600, 0, 90])), [10, 0, 1.5])
+
+
 def test_a_step_of_which_nobody_knows_how_long_it_took_has_no_rate_and_counts_in_the_days():
     found = samples({"http_requests": [600, 900], "http_requests.earlier": [NAN, 0]})
     np.testing.assert_array_equal(step_values(RATE, found), [NAN, 15])

@@ -194,8 +194,9 @@ def test_days_are_paired_by_weekday():
 def test_the_ga_day_is_nobodys_partner_in_the_week_before():
     before = [100, None, None, None, None, None, None]
     summary = analysed({"p99_latency_ms": before}, {"p99_latency_ms": 200}, ga=day(0, p99_latency_ms=1))
-    assert row(summary, "p99_latency_ms").n == 1
-    assert row(summary, "p99_latency_ms").change == 1.0
+    found = row(summary, "p99_latency_ms")
+    assert (found.n, found.change) == (1, 1.0)
+    assert found.why.startswith("The median change over 1 day against the week before GA is +100.0 %; fewer than 5")
     assert row(summary, "p99_latency_ms", "ga_day").change == 199.0
 
 
@@ -306,6 +307,9 @@ def test_the_ga_day_shows_the_week_and_decides_nothing():
     )
     assert found.impact == "100 ms on the GA day, 400 ms in the week after GA (medians of the days)"
     assert summary.rollback_recommendation.should_rollback is False
+    for value, verdict in ((365, "pass"), (1000, "pass"), (360, "inconclusive")):  # 9.6 %, for the better, 11 %
+        other = analysed(None, {"p99_latency_ms": 400}, ga=day(0, p99_latency_ms=value))
+        assert row(other, "p99_latency_ms", "ga_day").verdict == verdict
 
 
 @pytest.mark.parametrize("before", [None, {"p99_latency_ms": None}], ids=["no summary", "no values"])
@@ -343,6 +347,8 @@ def test_a_ga_summary_without_kpis_is_said():
         pytest.param([140] * 6 + [100], False, "P1", id="gone on the last day"),
         pytest.param([140] * 5 + [100, 140], False, "P1", id="gone on the last day but one"),
         pytest.param([140] * 5 + [111, 111], True, "P0", id="smaller, still there"),
+        pytest.param([140] * 5 + [110, 110], False, "P1", id="too small by now"),
+        pytest.param([140] * 5 + [60, 60], False, "P1", id="by now the other way"),
         pytest.param([100] * 5 + [300, 300], False, "P3", id="two days"),
         pytest.param([140] * 6 + [None], True, "P0", id="the last days that were seen"),
         pytest.param([140] * 4 + [None] * 3, None, "P1", id="too few days"),

@@ -266,10 +266,32 @@ class TestProcessImprovements:
         assert "2 KPIs of 7 had no data on any day" in found.process_improvements[1]
         assert found.process_improvements[2].endswith("there is no summary of days 3 and 5–7")
 
+    def test_a_change_that_the_ga_day_showed_already(self) -> None:
+        row_found = row("p99_latency_ms", 400, 500, real=True, verdict="fail")
+        values = {"p99_latency_ms": 496.0}
+        found = report(ga=day(0, values), days=[day(n, values) for n in range(1, 8)], regression=regression(row_found))
+        assert (
+            "Compare p99_latency_ms with the running version before GA: on the GA day it had already moved "
+            "400 → 496 ms from the week before"
+        ) in found.process_improvements
+
+    def test_a_change_that_came_after_the_ga_day(self) -> None:
+        row_found = row("p99_latency_ms", 400, 500, real=True, verdict="fail")
+        found = report(days=days({n: {"p99_latency_ms": 500.0} for n in range(1, 8)}), regression=regression(row_found))
+        assert not any(text.startswith("Compare") for text in found.process_improvements)
+
+    def test_a_change_that_crept_up(self) -> None:
+        row_found = row("avg_cpu_percent", 50, 62, real=True, verdict="fail")
+        rising = {n: {"avg_cpu_percent": 50.0 + 3 * n} for n in range(1, 8)}
+        found = report(days=days(rising), regression=regression(row_found))
+        assert "Alert on the trend of avg_cpu_percent: it went 50 → 71 % from the GA day to day 7" in (
+            found.process_improvements
+        )
+
     def test_gaps_in_the_samples(self) -> None:
         gap = {"p99_latency_ms": kpi("p99_latency_ms", 400, coverage=0.9)}
         assert any(
-            "on day 4 a KPI was seen less than 95 % of the time (90 % at least, on day 4)" in text
+            "on day 4 a KPI was seen less than 99 % of the time (90 % on day 4)" in text
             for text in report(days=days({4: gap})).process_improvements
         )
 

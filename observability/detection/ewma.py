@@ -17,9 +17,9 @@ class EwmaZScore(SupervisedAnomalyDetector):
 
     Mean m and variance v are updated in the incremental form, which does not cancel (Finch, "Incremental calculation
     of weighted mean and variance", 2009, section 9): d = y − m; m += α d; v = (1 − α)(v + α d²). While fewer than 1/α
-    samples were learned, α is 1/(n + 1), so that the first ones count alike. The score is |y − m| / max(√v, FLOOR · |m|):
-    a gauge that stood still for a week and moves by its last digit is no alarm. It is 0 during the first ``warm_up``
-    samples and capped at ``MAX_Z``, which is also what the first change of a constant 0 scores.
+    samples were learned, α is 1/(n + 1), so that the first ones count alike. The score is
+    |y − m| / max(√v, FLOOR · |m|): a gauge that stood still for a week and moves by its last digit is no alarm. It is 0
+    during the first ``warm_up`` samples and capped at ``MAX_Z``, which the first change of a constant 0 scores too.
 
     Parameters
     ----------
