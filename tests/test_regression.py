@@ -121,6 +121,7 @@ def test_less_than_a_tenth_of_a_percentage_point_is_no_change(name, before, afte
     found = row(analysed({name: before}, {name: after}), name)
     assert found.verdict == ("fail" if moved else "pass")
     assert (found.change != 0) is moved
+    assert ("less than 0.1 percentage points, which counts as none, within 10 %." in found.why) is not moved
 
 
 def test_two_sided_kpis_never_fail():
@@ -157,6 +158,7 @@ def test_incidents_are_not_compared():
 def test_each_row_is_in_the_list_of_its_size(after, list_name, severity, verdict):
     summary = analysed({"p99_latency_ms": 100}, {"p99_latency_ms": after})
     (found,) = [r for r in getattr(summary, list_name) if r.baseline == "week_before"]
+    assert names(summary.rows) == ["p99_latency_ms"]  # in no other list
     assert (found.severity, found.verdict) == (severity, verdict)
     assert found.threshold_exceeded is (list_name == "regressions")
     assert found.current_value == after
@@ -345,6 +347,7 @@ def test_a_ga_summary_without_kpis_is_said():
         pytest.param([140] * 7, True, "P0", id="severe and persisting"),
         pytest.param([130] * 7, False, "P1", id="real, not severe"),
         pytest.param([140] * 6 + [100], False, "P1", id="gone on the last day"),
+        pytest.param([140, 140, 140, 105, 140, 140, 140], True, "P0", id="back after a good day"),
         pytest.param([140] * 5 + [100, 140], False, "P1", id="gone on the last day but one"),
         pytest.param([140] * 5 + [111, 111], True, "P0", id="smaller, still there"),
         pytest.param([140] * 5 + [110, 110], False, "P1", id="too small by now"),

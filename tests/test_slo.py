@@ -156,6 +156,12 @@ def test_a_day_without_data_lowers_the_coverage_and_is_not_a_day_of_budget():
     assert [day.budget_consumed for day in found.compliance_by_day] == pytest.approx([50, None, 50, None])
 
 
+def test_partial_days_are_left_out():
+    days = [day(0, slo_day(1, 1000)), day(1, slo_day(900, 1000)).model_copy(update={"partial": True})]
+    (found,) = burn_downs(days)
+    assert (found.bad, found.coverage, len(found.compliance_by_day)) == (1, 1.0, 1)
+
+
 def test_objectives_are_told_apart_by_name_and_a_day_may_lack_one():
     days = [
         day(0, slo_day(1, 1000), slo_day(30, 1000, target=99, name="Latency")),

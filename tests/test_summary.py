@@ -78,6 +78,12 @@ def test_a_ratio_keeps_its_counts_and_the_distribution_of_its_hours():
     assert found.p50 == pytest.approx(np.median(found.hourly))
 
 
+def test_the_distribution_is_that_of_the_steps():
+    found = kpi_summary("db_connections", {"db_sessions": [*range(24)]})
+    assert (found.min, found.mean, found.max, found.n) == (0, 11.5, 23, 24)
+    assert (found.p50, found.p95, found.p99) == pytest.approx((23 * 0.5, 23 * 0.95, 23 * 0.99))
+
+
 def test_coverage_is_observed_of_expected_samples():
     found = kpi_summary("request_rate", {"http_requests": [3600] * 6 + [None] * 12 + [7200] * 6})
     assert found.coverage == 12 / 24
@@ -106,6 +112,7 @@ def test_hours_only_where_the_steps_divide():
         pytest.param("overall_availability", {"http_requests": None}, "no data", id="a column of nothing"),
         pytest.param("overall_availability", {"http_requests": 0}, "no traffic", id="no traffic"),
         pytest.param("p99_latency_ms", {"http_latency.le.1.0": 0, "http_latency.le.+Inf": 0}, "no traffic", id="p99"),
+        pytest.param("avg_cpu_percent", {}, "no data", id="no utilisation"),
         pytest.param("avg_cpu_percent", {"cpu_cores": 1, "cpu_limit_cores": 0}, "cpu_limit_cores was 0", id="limit 0"),
         pytest.param("estimated_cost_per_hour", {"cpu_cores": 1}, "no `prices:`", id="no prices"),
     ],
@@ -321,7 +328,7 @@ def recommendation(columns, ga=None):
 
 
 def test_a_day_on_which_nothing_stood_out():
-    assert recommendation({"http_requests": 1000}) == (
+    assert recommendation({"http_requests": 1000, "targets": 3}) == (
         False,
         "P3",
         "One day is not evidence; nothing stood out.",
@@ -349,9 +356,16 @@ def test_a_bad_day_is_watched_and_rolls_nothing_back():
     )  # twice the requests are no reason by themselves
 
 
+def test_a_critical_alert_is_watched_though_there_was_none_on_the_ga_day():
+    """From 0 there is no drift in per cent."""
+    alert = {"critical_alerts": [1] * 24, "critical_alerts.started": [0] * 24, "targets": 3}
+    found = recommendation(alert, summary({"targets": 3}, day=0))
+    assert found == (False, "P1", "One day is not evidence; watch: critical_incident_count 1.")
+
+
 def test_a_large_drift_alone_is_less_urgent_and_one_for_the_better_is_none():
     ga = summary({"db_sessions": 40}, day=0)
-    assert recommendation({"db_sessions": 60}, ga)[1] == "P2"
+    assert recommendation({"db_sessions": 52.2}, ga)[1] == "P2"
     assert recommendation({"db_sessions": 52}, ga)[1] == "P3"  # exactly 30 %
     assert recommendation({"db_sessions": 10}, ga)[1] == "P3"
 
@@ -369,6 +383,7 @@ def test_a_day_without_any_data_says_nothing():
         (None, "ms", "no data"),
         (0.0, "ms", "0 ms"),
         (0, "incidents", "0 incidents"),
+        (1, "incidents", "1 incident"),
         (99.9512, "%", "99.951 %"),
         (99.99996, "%", "99.999960 %"),
         (100, "%", "100 %"),
@@ -378,6 +393,8 @@ def test_a_day_without_any_data_says_nothing():
         (12345.6, "requests", "12,346 requests"),
         (-4.25, "", "-4.25"),
         (0, "bytes", "0 B"),
+        (1023, "bytes", "1,023 B"),
+        (1024, "bytes", "1 KiB"),
         (1010 * 2**20, "bytes", "1,010 MiB"),
         (3.2e9, "bytes/s", "2.98 GiB/s"),
         (2.0**62, "bytes", "4,096 PiB"),
@@ -388,5 +405,5 @@ def test_format_value(value, unit, text):
 
 
 def test_format_change():
-    texts = [format_change(change) for change in (0.1834, -0.05, 0.0, 12.5, None)]
-    assert texts == ["+18.3 %", "-5.0 %", "+0.0 %", "+1,250.0 %", "undefined"]
+    texts = [format_change(change) for change in (0.1834, -0.05, 0.0, -0.0001, 12.5, None)]
+    assert texts == ["+18.3 %", "-5.0 %", "+0.0 %", "+0.0 %", "+1,250.0 %", "undefined"]

@@ -205,6 +205,8 @@ def _moved(found: _Comparison) -> str:
 
 
 def _change_text(found: _Comparison) -> str:
+    if found.change == 0 and found.kpi.kind == Kind.RATIO:
+        return "less than 0.1 percentage points, which counts as none"
     if found.change is None or math.isfinite(found.change):
         return format_change(found.change)
     return "a rise from 0" if found.change > 0 else "a fall from 0"
