@@ -16,8 +16,9 @@ import typer
 from observability.errors import PostgaError
 
 if TYPE_CHECKING:
+    from observability.definitions import Release
     from observability.layout import Layout
-    from observability.model import Release, Window
+    from observability.model import Window
 
 WAIT_AT_MOST = timedelta(minutes=5)
 LONGEST_NAP_S = 30.0
@@ -83,7 +84,7 @@ def the_present(now: str | None) -> datetime:
 
 def the_release(path: Path | None, url: str | None, ga: Callable[[], datetime]) -> Release:
     """The release file with the URL flag laid over it, or what the flags alone describe; ``ga`` is then asked for."""
-    from observability.model import DEFAULT_URL
+    from observability.definitions import DEFAULT_URL
     from observability.release import flags_release, load
 
     if path is None:

@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from observability.artifacts import DaySummary
+from observability.definitions import Release
 from observability.errors import ConfigError, NotEnoughDataError
 from observability.layout import RECORDING, Layout
-from observability.model import Release, Samples, Window, format_instant, query_of
+from observability.model import Samples, Window, format_instant, query_of
 
 if TYPE_CHECKING:
     from observability.sources import Source

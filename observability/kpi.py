@@ -6,7 +6,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from observability.model import Array, Kind, Kpi, PriceList, Samples
+from observability.definitions import Kind, Kpi, PriceList
+from observability.model import Array, Samples
 
 GIB = 2.0**30
 HOURS_PER_MONTH = 730.0  # 365 d · 24 h / 12, the month that cloud providers' monthly prices stand for

@@ -6,11 +6,9 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from enum import StrEnum
-from functools import cached_property
 from typing import TYPE_CHECKING, Annotated, Literal, Self, TypeAlias
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer, model_validator
 
 from observability.errors import ConfigError
 
@@ -20,8 +18,6 @@ if TYPE_CHECKING:
 Array: TypeAlias = "np.ndarray[tuple[int], np.dtype[np.float64]]"
 
 FIRST_DAY, LAST_DAY, DAYS_BEFORE = 1, 7, 7
-DEFAULT_URL = "http://localhost:9090"
-DEFAULT_SERVICE = "default"
 
 _DURATION = re.compile(r"(\d+)(ms|s|m|h|d)")
 _UNITS = {"ms": "milliseconds", "s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
@@ -120,14 +116,6 @@ class Calendar:
         return (instant - self.ga) // self.day
 
 
-class Direction(StrEnum):
-    """Which way is worse."""
-
-    HIGHER_IS_BETTER = "higher is better"
-    LOWER_IS_BETTER = "lower is better"
-    TWO_SIDED = "two-sided"
-
-
 class Query(Frozen):
     """One PromQL query and what it returns.
 
@@ -147,96 +135,6 @@ class Query(Frozen):
     exporter: str = "named in the release file"
 
 
-class Kind(StrEnum):
-    """How a KPI comes from its queries; ``judgement.summary`` holds the formulas."""
-
-    GAUGE = "gauge"
-    RATE = "rate"
-    RATIO = "ratio"
-    UTILISATION = "utilisation"
-    QUANTILE = "quantile"
-    INCIDENTS = "incidents"
-    COST = "cost"
-
-
-_OPERANDS: dict[Kind, dict[str, str]] = {
-    Kind.GAUGE: {"query": "gauge"},
-    Kind.RATE: {"query": "counter"},
-    Kind.RATIO: {"numerator": "counter", "denominator": "counter"},
-    Kind.UTILISATION: {"numerator": "gauge", "denominator": "gauge"},
-    Kind.QUANTILE: {"query": "buckets"},
-    Kind.INCIDENTS: {"query": "alerts", "denominator": "gauge"},
-    Kind.COST: {},
-}
-
-
-class Kpi(Frozen):
-    """One KPI: where it comes from, its unit and which way is worse. ``scale`` turns the query's unit into ``unit``."""
-
-    name: str
-    about: str
-    unit: str
-    direction: Direction
-    category: str
-    kind: Kind
-    query: str | None = None
-    numerator: str | None = None
-    denominator: str | None = None
-    quantile: float | None = Field(default=None, gt=0, lt=1)
-    complement: bool = False
-    scale: float = Field(default=1.0, gt=0)
-    fold: Literal["pooled", "mean", "max"] = "pooled"
-    detect: bool = True
-
-    @property
-    def operands(self) -> dict[str, str]:
-        """Query name → the type that it must have."""
-        return {getattr(self, role): kind for role, kind in _OPERANDS[self.kind].items()}
-
-    @model_validator(mode="after")
-    def _complete(self) -> Self:
-        wanted = set(_OPERANDS[self.kind]) | ({"quantile"} if self.kind is Kind.QUANTILE else set())
-        for role in ("query", "numerator", "denominator", "quantile"):
-            if (getattr(self, role) is not None) != (role in wanted):
-                raise ValueError(f"kind '{self.kind}' {'needs' if role in wanted else 'takes no'} '{role}'")
-        return self
-
-
-class Objective(Frozen):
-    """A service level objective on a ratio or latency KPI, as a share of events in per cent.
-
-    With ``threshold`` (in the KPI's unit) on a latency KPI, an event is good when it took no longer than that. On a
-    KPI for which lower is better and no threshold is given, ``objective`` is the largest share of bad events.
-    """
-
-    name: str
-    kpi: str
-    objective: float = Field(gt=0, lt=100)
-    threshold: float | None = Field(default=None, gt=0)
-
-
-class PriceList(Frozen):
-    """What a unit of each resource costs. A resource without a price is not part of the cost."""
-
-    currency: str = Field(pattern="^[A-Z]{3}$")
-    cpu_core_hour: float | None = Field(default=None, ge=0)
-    memory_gib_hour: float | None = Field(default=None, ge=0)
-    storage_gib_month: float | None = Field(default=None, ge=0)
-    network_gib: float | None = Field(default=None, ge=0)
-    fixed_per_hour: float | None = Field(default=None, ge=0)
-
-    @property
-    def usage(self) -> dict[str, tuple[str, float]]:
-        """Usage query → the resource that it measures and its price, for the resources that have one."""
-        priced = {
-            "cpu_cores": ("cpu", self.cpu_core_hour),
-            "memory_bytes": ("memory", self.memory_gib_hour),
-            "storage_used": ("storage", self.storage_gib_month),
-            "network_octets": ("network", self.network_gib),
-        }
-        return {query: (resource, price) for query, (resource, price) in priced.items() if price is not None}
-
-
 class SourceInfo(Frozen):
     """Where samples came from. A recording carries that of the server it was recorded from."""
 
@@ -252,74 +150,6 @@ class Plan:
     service_label: str | None
     step_s: int
     queries: tuple[Query, ...]
-
-
-class PrometheusSettings(Frozen):
-    """The server to ask. ``timeout`` holds for one query."""
-
-    url: str = DEFAULT_URL
-    timeout: Duration = timedelta(seconds=30)
-
-
-class Release(Frozen):
-    """A release to watch, with the catalog's defaults filled in: see ``load``."""
-
-    release: str = Field(min_length=1)
-    ga: Instant
-    prometheus: PrometheusSettings = PrometheusSettings()
-    step: Duration = timedelta(seconds=60)
-    day: Duration = timedelta(days=1)
-    services: tuple[str, ...] = Field(default=(DEFAULT_SERVICE,), min_length=1)
-    service_label: str | None = Field(default=None, pattern="^[a-zA-Z_][a-zA-Z0-9_]*$")
-    matchers: str = ""
-    prices: PriceList | None = None
-    queries: Mapping[str, Query]
-    kpis: Mapping[str, Kpi]
-    slos: tuple[Objective, ...]
-    only_of: Mapping[str, tuple[str, ...]] = Field(default={}, description="service → its KPIs, where not all are its")
-
-    def kpis_of(self, service: str) -> dict[str, Kpi]:
-        """The KPIs that the service is expected to have."""
-        return {name: kpi for name, kpi in self.kpis.items() if name in self.only_of.get(service, self.kpis)}
-
-    def slos_of(self, service: str) -> list[Objective]:
-        """The objectives on the service's KPIs."""
-        return [slo for slo in self.slos if slo.kpi in self.kpis_of(service)]
-
-    @property
-    def calendar(self) -> Calendar:
-        return Calendar(self.ga, self.day)
-
-    @property
-    def step_s(self) -> int:
-        return int(self.step.total_seconds())
-
-    @cached_property
-    def plan(self) -> Plan:
-        """The queries that the KPIs and the price list need, rendered for all services at once."""
-        wanted = {name for kpi in self.kpis.values() for name in kpi.operands}
-        if any(kpi.kind == "cost" for kpi in self.kpis.values()):
-            wanted |= set(self.prices.usage) if self.prices else set()
-        queries = tuple(
-            query.model_copy(update={"promql": self._render(query.promql)})
-            for name, query in self.queries.items()
-            if name in wanted
-        )
-        return Plan(self.services, self.service_label, self.step_s, queries)
-
-    def _render(self, promql: str) -> str:
-        matchers = [self.matchers] if self.matchers else []
-        if self.service_label and len(self.services) == 1:
-            matchers.append(f'{self.service_label}="{_quoted(self.services[0])}"')
-        elif self.service_label:
-            names = "|".join(_quoted(re.escape(service)) for service in self.services)
-            matchers.append(f'{self.service_label}=~"{names}"')
-        text = promql.replace("$match", ",".join(matchers)).replace("$by", self.service_label or "")
-        return text.replace("$step", f"{self.step_s}s").replace(",}", "}")
-
-
-def _quoted(text: str) -> str:
-    return text.replace("\\", "\\\\").replace('"', '\\"')
 
 
 def query_of(column: str) -> str:

@@ -12,8 +12,8 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import ValidationError
 
+from observability.definitions import Release
 from observability.errors import ConfigError
-from observability.model import Release
 
 CATALOG = Path(__file__).parent / "catalog"
 

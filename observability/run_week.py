@@ -11,7 +11,7 @@ from observability import commands
 from observability.commands import NowFlag, RecordingFlag, UrlFlag
 
 if TYPE_CHECKING:
-    from observability.artifacts import ReleaseIndex
+    from observability.report import ReleaseIndex
     from observability.week import Week
 
 

@@ -18,14 +18,14 @@ from observability.artifacts import (
     HealthReport,
     PreReleaseSummary,
     RegressionSummary,
-    ReleaseIndex,
-    Retrospective,
     SloReport,
 )
+from observability.definitions import Release
 from observability.errors import ConfigError, NotEnoughDataError
 from observability.gather import Advance, at_hand, collect, has_data, quiet, summaries, whole_steps
 from observability.layout import ANOMALIES, GA_SUMMARY, INDEX, PRE_RELEASE, Layout
-from observability.model import DAYS_BEFORE, FIRST_DAY, LAST_DAY, Release, Samples, Window, format_instant
+from observability.model import DAYS_BEFORE, FIRST_DAY, LAST_DAY, Samples, Window, format_instant
+from observability.report import ReleaseIndex, Retrospective
 from observability.store import Store, beside, within
 
 if TYPE_CHECKING:

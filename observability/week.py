@@ -9,11 +9,12 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from observability import __version__, stages
-from observability.artifacts import ReleaseIndex, Retrospective, ServiceEntry
+from observability.definitions import Release
 from observability.errors import NotEnoughDataError
 from observability.layout import INDEX, RECORDING, Layout
 from observability.ledger import Ledger
-from observability.model import DAYS_BEFORE, FIRST_DAY, LAST_DAY, Release, format_instant
+from observability.model import DAYS_BEFORE, FIRST_DAY, LAST_DAY, format_instant
+from observability.report import ReleaseIndex, Retrospective, ServiceEntry
 from observability.store import beside
 
 if TYPE_CHECKING:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from observability.artifacts import ActionItem, CostAnalysis, Regression
+from observability.artifacts import Regression
 from observability.model import DAYS_BEFORE
+from observability.report import ActionItem, CostAnalysis
 from observability.units import format_value
 from retrospective.changes import DRIFT, by_family, deciding, is_worse
 from retrospective.drifts import severe_anomalies, trend

@@ -12,14 +12,13 @@ from observability.artifacts import (
     AnomalyEvents,
     DaySummary,
     HealthReport,
-    KeyMetric,
     PreReleaseSummary,
     Regression,
     RegressionSummary,
-    Retrospective,
     SloBurnDown,
 )
 from observability.model import LAST_DAY
+from observability.report import KeyMetric, Retrospective
 from retrospective.actions import action_items, process_improvements, recommendations
 from retrospective.caveats import checked, method, not_assessed
 from retrospective.changes import DRIFT, deciding, has_values, is_worse, size

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from observability.artifacts import CostAnalysis, Regression
+from observability.artifacts import Regression
+from observability.report import CostAnalysis
 from retrospective.budgets import is_decided
 from retrospective.changes import BASELINES, DRIFT, LARGE, baseline_name, has_values
 from retrospective.gaps import MIN_COVERAGE

@@ -6,7 +6,7 @@ import math
 from collections.abc import Collection, Iterable
 
 from observability.artifacts import Regression
-from observability.model import Direction
+from observability.definitions import Direction
 from observability.units import format_value
 from retrospective.record import FLAT_KPIS, TWINS, family, unit_of
 from retrospective.wording import both, listed, moved, signed

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from statistics import fmean
 from typing import Literal
 
-from observability.artifacts import CostAnalysis, CostDay, DaySummary
+from observability.artifacts import CostDay, DaySummary
+from observability.report import CostAnalysis
 from observability.units import format_value
 from retrospective.changes import DRIFT
 from retrospective.record import WeekRecord, percent_change

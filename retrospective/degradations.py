@@ -7,8 +7,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from observability.artifacts import SEVERITIES, Degradation, Severity
-from observability.model import LAST_DAY, Direction
+from observability.artifacts import SEVERITIES, Severity
+from observability.definitions import Direction
+from observability.model import LAST_DAY
+from observability.report import Degradation
 from observability.units import format_value
 from retrospective.changes import LARGE
 from retrospective.record import INCIDENTS, ObjectiveWeek, WeekRecord, change_of, family

@@ -7,8 +7,9 @@ from itertools import combinations
 from statistics import fmean, median
 from typing import Literal
 
-from observability.artifacts import SEVERITIES, Anomaly, Regression, UnexpectedDrift
+from observability.artifacts import SEVERITIES, Anomaly, Regression
 from observability.model import format_instant
+from observability.report import UnexpectedDrift
 from retrospective.changes import (
     DRIFT,
     INVESTIGATE,

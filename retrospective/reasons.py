@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from observability.artifacts import Regression, Severity
-from observability.model import LAST_DAY, Direction
+from observability.definitions import Direction
+from observability.model import LAST_DAY
 from observability.units import format_value
 from retrospective.budgets import BUDGET_GONE, burn_rate, burned, is_decided, month_share, same_budget
 from retrospective.changes import (

@@ -18,8 +18,9 @@ from observability.artifacts import (
     RegressionSummary,
     SloBurnDown,
 )
+from observability.definitions import Direction
 from observability.errors import ConfigError
-from observability.model import FIRST_DAY, LAST_DAY, Calendar, Direction
+from observability.model import FIRST_DAY, LAST_DAY, Calendar
 
 MIN_KPI_COVERAGE = 0.5  # a KPI of which less was seen on a day has no value for that day
 # A share of events that moves by less than 0.1 percentage points did not move; less the last bit of 100 − 99.9.

@@ -9,8 +9,8 @@ from urllib.parse import quote
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from observability.artifacts import ReleaseIndex, Retrospective, ServiceEntry
 from observability.model import LAST_DAY
+from observability.report import ReleaseIndex, Retrospective, ServiceEntry
 from retrospective import tables
 from retrospective.markdown import code, prose, table
 from retrospective.status import STATUSES

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from observability.artifacts import Success
-from observability.model import LAST_DAY, Direction
+from observability.definitions import Direction
+from observability.model import LAST_DAY
+from observability.report import Success
 from observability.units import format_value
 from retrospective.changes import DRIFT, change_percent, deciding, described, has_values, is_worse, size
 from retrospective.degradations import degradations

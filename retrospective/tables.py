@@ -6,18 +6,9 @@ from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime
 
-from observability.artifacts import (
-    SEVERITIES,
-    Anomaly,
-    CostAnalysis,
-    Degradation,
-    KeyMetric,
-    Regression,
-    SloBurnDown,
-    Success,
-    UnexpectedDrift,
-)
+from observability.artifacts import SEVERITIES, Anomaly, Regression, SloBurnDown
 from observability.model import LAST_DAY
+from observability.report import CostAnalysis, Degradation, KeyMetric, Success, UnexpectedDrift
 from observability.units import format_value
 from retrospective.budgets import is_decided, month_share, state
 from retrospective.changes import baseline_name, change_text, label

@@ -1,11 +1,31 @@
-"""Write the JSON Schema of every artifact to ``docs/schemas/``, from the types in ``observability/artifacts.py``."""
+"""Write the JSON Schema of every artifact to ``docs/schemas/``, from the types that are written."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
 
-from observability.artifacts import ARTIFACTS, Artifact
+from observability.artifacts import (
+    AnomalyEvents,
+    Artifact,
+    DaySummary,
+    HealthReport,
+    PreReleaseSummary,
+    RegressionSummary,
+    SloReport,
+)
+from observability.report import ReleaseIndex, Retrospective
+
+ARTIFACTS: dict[str, type[Artifact]] = {
+    "day_summary": DaySummary,
+    "pre_release_summary": PreReleaseSummary,
+    "anomaly_events": AnomalyEvents,
+    "health": HealthReport,
+    "regression_summary": RegressionSummary,
+    "slo_burn_down": SloReport,
+    "retrospective": Retrospective,
+    "index": ReleaseIndex,
+}
 
 FOLDER = Path(__file__).parent.parent / "docs" / "schemas"
 

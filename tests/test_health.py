@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from observability.artifacts import Anomaly, AnomalyEvents, DaySummary, HealthReport, KpiSummary, SloDay
+from observability.definitions import Direction
 from observability.judgement.health import LOOK_FIRST, assess
-from observability.model import Direction, Window
+from observability.model import Window
 from observability.release import flags_release
 
 GA = datetime(2025, 11, 18, tzinfo=UTC)

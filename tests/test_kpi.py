@@ -8,8 +8,9 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from naive import bucket_quantile_naive, elapsed_naive, pooled_rate_naive, ratio_naive
 
+from observability.definitions import Kpi, PriceList
 from observability.kpi import cost_per_hour, elapsed_seconds, fold, histogram_quantile, observed, part, step_values
-from observability.model import Kpi, PriceList, Samples, Window
+from observability.model import Samples, Window
 from observability.release import flags_release
 
 NAN, INF = float("nan"), float("inf")

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from observability.artifacts import DaySummary, KpiSummary, PreReleaseSummary, RegressionSummary
+from observability.definitions import Direction
 from observability.judgement.regression import analyse
-from observability.model import Direction, Window
+from observability.model import Window
 
 GA = datetime(2025, 11, 18, tzinfo=UTC)
 WEEK, BEFORE = range(1, 8), range(-7, 0)

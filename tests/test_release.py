@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from observability.definitions import Release
 from observability.errors import ConfigError
-from observability.model import Calendar, Release, Window, format_instant, parse_instant
+from observability.model import Calendar, Window, format_instant, parse_instant
 from observability.release import flags_release, load
 
 GA = datetime(2025, 11, 18, tzinfo=UTC)

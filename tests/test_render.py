@@ -9,7 +9,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt  # comes with rich
 
-from observability.artifacts import ComplianceDay, HealthReport, ReleaseIndex, ServiceEntry, SloBurnDown, Status
+from observability.artifacts import ComplianceDay, HealthReport, SloBurnDown, Status
+from observability.report import ReleaseIndex, ServiceEntry
 from retrospective.budgets import state
 from retrospective.markdown import code, prose, table
 from retrospective.render import index_markdown, to_markdown

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from observability.artifacts import ComplianceDay, Degradation, Retrospective, SloBurnDown
+from observability.artifacts import ComplianceDay, SloBurnDown
+from observability.report import Degradation, Retrospective
 from retrospective.drifts import trend
 from scripts.generate_retrospective import main as generate_retrospective
 from tests.weeks import (

@@ -9,16 +9,9 @@ from typing import Any
 import pytest
 import yaml
 
-from observability.artifacts import (
-    ComplianceDay,
-    DaySummary,
-    HealthReport,
-    Regression,
-    RegressionSummary,
-    Retrospective,
-    SloBurnDown,
-)
+from observability.artifacts import ComplianceDay, DaySummary, HealthReport, Regression, RegressionSummary, SloBurnDown
 from observability.errors import ConfigError
+from observability.report import Retrospective
 from retrospective.record import FLAT_KPIS, TWINS
 from retrospective.render import to_markdown
 from tests.weeks import (

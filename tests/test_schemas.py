@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from observability.artifacts import ARTIFACTS, FLAT_KEYS, AnomalyEvents, Artifact, DaySummary
-from scripts.export_schemas import FOLDER, schema_text
+from observability.artifacts import FLAT_KEYS, AnomalyEvents, Artifact, DaySummary
+from scripts.export_schemas import ARTIFACTS, FOLDER, schema_text
 
 GA = "2025-11-18T00:00:00Z"
 WINDOW = {"start": GA, "end": "2025-11-19T00:00:00Z"}

@@ -13,20 +13,23 @@ SHIPPED = ("observability", "retrospective", "dags", "scripts", "test_data")
 OURS = (*SHIPPED, "benchmarks", "tests")
 
 MODEL, ERRORS = "observability.model", "observability.errors"
+DEFINITIONS, REPORT = "observability.definitions", "observability.report"
 ARTIFACTS, KPI, UNITS = "observability.artifacts", "observability.kpi", "observability.units"
 # Room → what it may import of ours, besides itself. What is not named here joins the rooms, and may import them all.
 MAY_IMPORT = {
     ERRORS: set(),
     UNITS: set(),
     MODEL: {ERRORS},
-    ARTIFACTS: {ERRORS, MODEL},
-    KPI: {ERRORS, MODEL},
-    "observability.release": {ERRORS, MODEL},
-    "observability.judgement": {ERRORS, MODEL, ARTIFACTS, KPI, UNITS},
-    "observability.detection": {ERRORS, MODEL, ARTIFACTS, KPI, UNITS},
+    DEFINITIONS: {ERRORS, MODEL},
+    ARTIFACTS: {ERRORS, MODEL, DEFINITIONS},
+    REPORT: {ERRORS, MODEL, DEFINITIONS, ARTIFACTS},
+    KPI: {ERRORS, MODEL, DEFINITIONS},
+    "observability.release": {ERRORS, MODEL, DEFINITIONS},
+    "observability.judgement": {ERRORS, MODEL, DEFINITIONS, ARTIFACTS, KPI, UNITS},
+    "observability.detection": {ERRORS, MODEL, DEFINITIONS, ARTIFACTS, KPI, UNITS},
     "observability.sources": {ERRORS, MODEL},
     "observability.store": {ERRORS, MODEL, ARTIFACTS},
-    "retrospective": {ERRORS, MODEL, ARTIFACTS, UNITS, "observability.store"},
+    "retrospective": {ERRORS, MODEL, DEFINITIONS, ARTIFACTS, REPORT, UNITS, "observability.store"},
 }
 # Commands stand before the stages: neither the stages nor the DAGs, which are another door, know of them.
 BEHIND_THE_COMMANDS = ("observability.stages", "dags")
@@ -38,6 +41,9 @@ COMMANDS = {
     "observability.anomaly_detector_lightweight",
     "observability.daily_health_reporter",
     "observability.regression_analyzer",
+    "observability.slo_burn_down",
+    "observability.retrospective_generator",
+    "observability.run_week",
 }
 REPORTERS = {"observability.stages", "observability.cli"}
 # Installed package → the only room that imports it.

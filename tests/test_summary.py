@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from observability.artifacts import FLAT_KEYS, DaySummary
+from observability.definitions import Direction, Objective, PriceList
 from observability.judgement.summary import (
     allowed_events,
     budget,
@@ -19,7 +20,7 @@ from observability.judgement.summary import (
     summarise_kpi,
     worse,
 )
-from observability.model import Direction, Objective, PriceList, Samples, SourceInfo, Window
+from observability.model import Samples, SourceInfo, Window
 from observability.release import flags_release
 from observability.units import format_change, format_value
 

@@ -13,12 +13,13 @@ from observability.artifacts import (
     PreReleaseSummary,
     Regression,
     RegressionSummary,
-    Retrospective,
     RollbackRecommendation,
     SloBurnDown,
     SloDay,
 )
-from observability.model import Direction, SourceInfo, Window
+from observability.definitions import Direction
+from observability.model import SourceInfo, Window
+from observability.report import Retrospective
 from retrospective.assemble import assemble
 
 GA = datetime(2025, 11, 18, tzinfo=UTC)

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 
 from observability.artifacts import AnomalyEvents
+from observability.definitions import Release
 from observability.detection.episodes import CHANNEL, Series, Setting, detect
 from observability.kpi import step_values
-from observability.model import Array, Release, Samples, Window
+from observability.model import Array, Samples, Window
 
 
 def score_release(release: Release, service: str, days: Sequence[Samples], setting: Setting) -> AnomalyEvents:

@@ -9,8 +9,9 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 
 from observability.artifacts import Anomaly, Severity
+from observability.definitions import Kpi
 from observability.detection.ewma import EwmaZScore
-from observability.model import Array, Kpi, format_instant
+from observability.model import Array, format_instant
 
 CHANNEL = "ewma"
 MERGE_STEPS = 5  # crossings at most this many steps apart are one episode

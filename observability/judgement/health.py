@@ -11,9 +11,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from observability.artifacts import Anomaly, AnomalyEvents, DaySummary, HealthPart, HealthReport, KpiSummary, SloDay
+from observability.definitions import Direction
 from observability.judgement.slo import MIN_COVERAGE, MIN_EVENTS
 from observability.judgement.summary import UNEXPECTED_DRIFT_PERCENT, allowed_events, worse
-from observability.model import Direction, Window
+from observability.model import Window
 from observability.units import format_value
 
 BUDGET_WEIGHT, DRIFT_WEIGHT, ANOMALY_WEIGHT = 50.0, 35.0, 15.0

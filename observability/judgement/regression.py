@@ -28,8 +28,9 @@ from observability.artifacts import (
     Severity,
     Verdict,
 )
+from observability.definitions import Direction, Kind
 from observability.judgement.summary import LARGE_DRIFT_PERCENT, UNEXPECTED_DRIFT_PERCENT, drift_percent, worse
-from observability.model import DAYS_BEFORE, Direction, Kind, Window
+from observability.model import DAYS_BEFORE, Window
 from observability.units import format_change, format_value
 
 REAL_CHANGE = 0.10

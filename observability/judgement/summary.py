@@ -10,7 +10,8 @@ import numpy as np
 
 from observability import kpi as kpis
 from observability.artifacts import FLAT_KEYS, CostDay, DaySummary, KpiSummary, RollbackRecommendation, SloDay
-from observability.model import Array, Direction, Kind, Kpi, Objective, PriceList, Release, Samples, SourceInfo
+from observability.definitions import Direction, Kind, Kpi, Objective, PriceList, Release
+from observability.model import Array, Samples, SourceInfo
 from observability.units import format_value
 
 HOURS = 24

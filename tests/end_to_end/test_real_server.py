@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from observability.definitions import Release
 from observability.kpi import fold, step_values
-from observability.model import LAST_DAY, Release, Samples, Window
+from observability.model import LAST_DAY, Samples, Window
 from observability.release import load
 from observability.sources.prometheus import Prometheus
 from test_data import columns
