@@ -21,8 +21,7 @@ Columns = Mapping[str, Array]
 def step_values(kpi: Kpi, samples: Samples, prices: PriceList | None = None) -> Array:
     """The KPI at each step, in its unit: float64 of shape (steps,), NaN where it is undefined or was not observed."""
     if kpi.kind is Kind.RATE:
-        earlier = samples.columns.get(f"{kpi.query}.earlier", 0.0)
-        return kpi.scale * (_column(samples, kpi.query) - earlier) / samples.step_s
+        return kpi.scale * own_counts(kpi, samples) / samples.step_s
     if kpi.kind is Kind.RATIO:
         numerator, denominator = ratio_counts(kpi, samples)
         return _share(kpi, numerator, denominator)
@@ -64,9 +63,8 @@ def fold(kpi: Kpi, samples: Samples, values: Array, start: int = 0, stop: int | 
         numerator, denominator = ratio_counts(kpi, stretch)
         return _finite(_share(kpi, np.array([np.nansum(numerator)]), np.array([np.nansum(denominator)]))[0])
     if kpi.fold == "pooled" and kpi.kind is Kind.RATE:
-        counts = _column(samples, kpi.query)
-        seconds = np.nansum(elapsed_seconds(counts, samples.step_s)[start:stop])  # a gap may begin before the stretch
-        return float(kpi.scale * np.nansum(counts[start:stop]) / seconds) if seconds > 0 else None
+        count, seconds = rate_totals(kpi, samples, start, stop)
+        return kpi.scale * count / seconds if seconds > 0 else None
     if kpi.fold == "pooled" and kpi.kind is Kind.QUANTILE:
         bounds, cumulative = bucket_counts(stretch, str(kpi.query))
         return _finite(_quantile(kpi, bounds, np.nansum(cumulative, axis=1, keepdims=True))[0])
@@ -76,15 +74,31 @@ def fold(kpi: Kpi, samples: Samples, values: Array, start: int = 0, stop: int | 
     return float(seen.max() if kpi.fold == "max" else seen.mean())
 
 
-def elapsed_seconds(counts: Array, step_s: int) -> Array:
-    """How long each step's count took to come together: one step, and the unobserved steps right before it.
+def own_counts(kpi: Kpi, samples: Samples) -> Array:
+    """Of a rate: what was counted in each step itself, shape (steps,).
 
-    What was counted during a gap arrives with the first sample after it; without this, that step looks like a burst.
+    Without what came together in a gap before the step and arrived with it; NaN where that is not known.
     """
-    steps = np.arange(counts.size, dtype=np.float64)
-    seen = np.where(np.isnan(counts), -1.0, steps)
-    before = np.concatenate([[-1.0], np.maximum.accumulate(seen)[:-1]]) if counts.size else seen
-    return np.where(np.isnan(counts), np.nan, (steps - before) * step_s)
+    return _column(samples, kpi.query) - _earlier(kpi, samples)
+
+
+def _earlier(kpi: Kpi, samples: Samples) -> Array:
+    return samples.columns.get(f"{kpi.query}.earlier", np.zeros_like(_column(samples, kpi.query)))
+
+
+def rate_totals(kpi: Kpi, samples: Samples, start: int = 0, stop: int | None = None) -> tuple[float, float]:
+    """Of a rate: what was counted in the steps ``start`` to ``stop``, and the seconds that it took.
+
+    What arrives after a gap took the gap's steps too. A step of whose count nobody knows how long it took is left out,
+    so that a gap which began the day before makes no burst.
+    """
+    counts, earlier = _column(samples, kpi.query), _earlier(kpi, samples)
+    steps = np.arange(counts.size)
+    seen = np.where(np.isnan(counts), -1, steps)
+    since = steps - np.concatenate([[-1], np.maximum.accumulate(seen)[:-1]])
+    took = np.where(earlier > 0, since, 1)
+    known = ~np.isnan((counts - earlier)[start:stop])
+    return float(counts[start:stop][known].sum()), float(took[start:stop][known].sum() * samples.step_s)
 
 
 def ratio_counts(kpi: Kpi, samples: Samples) -> tuple[Array, Array]:

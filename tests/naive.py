@@ -74,24 +74,19 @@ def ratio_naive(numerator, denominator):
     return shares
 
 
-def elapsed_naive(counts, step_s):
-    """How many seconds each count took: back to the count before it, or to the first step."""
-    elapsed = []
-    for step, count in enumerate(counts):
-        if count is None:
-            elapsed.append(None)
+def rate_naive(counts, earlier, step_s):
+    """Events per second: everything counted over the time that it took; None if nothing was observed.
+
+    A count of which a part is from earlier took the steps without a count before it, too.
+    """
+    total, steps = 0.0, 0
+    for step, (count, part) in enumerate(zip(counts, earlier, strict=True)):
+        if count is None or part is None:
             continue
-        begin = step
-        while begin > 0 and counts[begin - 1] is None:
-            begin -= 1
-        elapsed.append((step - begin + 1) * step_s)
-    return elapsed
-
-
-def pooled_rate_naive(counts, step_s):
-    """Events per second: everything counted over the time that it took; None if nothing was observed."""
-    known = [(n, s) for n, s in zip(counts, elapsed_naive(counts, step_s), strict=True) if n is not None]
-    return math.fsum(n for n, _ in known) / math.fsum(s for _, s in known) if known else None
+        total, steps = total + count, steps + 1
+        while part > 0 and step > 0 and counts[step - 1] is None:
+            step, steps = step - 1, steps + 1
+    return total / (steps * step_s) if steps else None
 
 
 def ewma_naive(values, alpha):

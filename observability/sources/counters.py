@@ -14,6 +14,9 @@ The rules hold per series, and nothing is extrapolated. Each with its reason:
    Five minutes, because the targets of a job are first scraped one after the other over one scrape interval, and
    intervals beyond Prometheus' look-back of five minutes do not work anyway. By service and job, so that an exporter
    which is scraped for the first time does not bring its whole past as one step's traffic.
+   A target that is new to its job and brings more than ten minutes of the job's busiest step was not born either: it
+   was renamed, or not scraped for longer than the look-back of a day. Of it, too, the past is left out (``origins``),
+   and a warning says so.
 5. After a gap the increase lands in the step in which the series is seen again. Spreading it would invent a course;
    this way the increases of adjacent days add up to what was counted. How much of it came together before that step,
    evenly counted, is told beside it (``earlier``), so that a rate does not show a burst that nobody made.
@@ -85,6 +88,12 @@ def births(
         ],
         dtype=np.bool_,
     )
+
+
+def steady(values: Values) -> Values:
+    """The increases of series that were seen in the step before, shape (series, steps − 1); 0 for the others."""
+    grown = np.where(values[:, 1:] < values[:, :-1], values[:, 1:], np.diff(values, axis=1))
+    return np.nan_to_num(grown)
 
 
 def total(increments: Values) -> Values:

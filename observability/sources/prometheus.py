@@ -18,7 +18,8 @@ from urllib3.util.retry import Retry
 
 from observability.errors import ConfigError, PostgaError, SourceError
 from observability.model import Plan, Query, Samples, SourceInfo, Window, format_instant
-from observability.sources.folding import Answer, Grid, Result, fold, lead_steps, parse
+from observability.sources.answer import Answer, Grid, Result, lead_steps, parse
+from observability.sources.folding import fold
 
 MAX_POINTS = 11_000  # per series and request; the server refuses more
 HISTORY = "1d"
