@@ -44,11 +44,11 @@ def main(
     Example: anomaly_detector_lightweight.py --prometheus-url http://localhost:9090 --output-file anomaly_events.json
     --baseline ga_kpis/ga_kpi_summary.json --z-threshold 3.0
     """
-    from observability import gather, stages
+    from observability import gather, readers, stages
     from observability.layout import Layout
     from observability.store import Store
 
-    found = commands.the_release(release, prometheus_url, lambda: stages.read_ga(Store(), str(baseline)).timestamp)
+    found = commands.the_release(release, prometheus_url, lambda: readers.read_ga(Store(), str(baseline)).timestamp)
     layout = Layout(Store(output_file.parent), found.services)
     source = gather.open_source(found, recording)
     with commands.progress("scoring") as advance:

@@ -18,6 +18,7 @@ SCHEMA_VERSION: Literal[1] = 1
 Verdict = Literal["pass", "fail", "inconclusive", "no data"]
 Severity = Literal["low", "medium", "high", "critical"]
 Status = Literal["EXCELLENT", "STABLE", "NEEDS ATTENTION", "CRITICAL"]
+SHARE_FLOOR = 0.1  # percentage points by which a share of events must move to have moved
 SEVERITIES: tuple[Severity, ...] = get_args(Severity)
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -55,6 +56,7 @@ class KpiSummary(Part):
     min: float | None = None
     max: float | None = None
     hourly: tuple[float | None, ...] = ()
+    started: float | None = Field(default=None, description="of incidents: those that began in the day")
     drift_percent: float | None = None
     at_least: bool = Field(
         default=False, description="the value is a quantile's lower bound: it lies beyond the buckets"
@@ -76,6 +78,7 @@ class SloDay(Part):
     value: float | None
     compliant: bool | None
     coverage: Share
+    exact: bool | None = Field(default=None, description="whether the threshold is a bucket's bound")
     note: str | None = None
 
 
@@ -155,6 +158,23 @@ class DaySummary(Artifact):
         flat: float | None = getattr(self, kpi) if kpi in FLAT_KEYS else None
         return flat
 
+    def share_floor(self, kpi: str) -> float:
+        """By how many percentage points a share of events must move to have moved: 0.1, or half of the tightest error
+        budget of an objective on the same events where that is less."""
+        counts = self._counts(kpi)
+        budgets = [
+            slo.budget
+            for slo in self.slos
+            if slo.kpi == kpi or (counts is not None and self._counts(slo.kpi) == counts)
+        ]
+        return min([SHARE_FLOOR, *(budget / 2 for budget in budgets)])
+
+    def _counts(self, kpi: str) -> tuple[float, float] | None:
+        found = self.kpis.get(kpi)
+        if found is None or found.numerator is None or found.denominator is None:
+            return None
+        return found.numerator, found.denominator
+
 
 class PreReleaseSummary(Artifact):
     """``ga_kpis/pre_release_summary.json``: the seven days before GA, those that the source still has."""
@@ -186,6 +206,11 @@ class Anomaly(Part):
     unit: str = ""
     coverage: Share | None = None
     in_maintenance: bool | None = None
+    for_better: bool | None = Field(default=None, description="the KPI moved the good way: unusual, and no harm")
+
+    def is_better(self, way: Direction) -> bool:
+        """Whether the KPI moved the good way: such a move is unusual and no harm."""
+        return self.direction == {Direction.HIGHER_IS_BETTER: "up", Direction.LOWER_IS_BETTER: "down"}.get(way, "")
 
 
 class AnomalyEvents(Artifact):
@@ -246,6 +271,15 @@ class Regression(Part):
     direction: Direction | None = None
     real: bool | None = None
     change: float | None = Field(default=None, description="relative change, 0.1 = 10 % more")
+    of_bad_share: bool = Field(default=False, description="the change is that of the share of bad events")
+    below_floor: float | None = Field(
+        default=None,
+        description="percentage points: set where a share of events moved by less, which counts as no change",
+    )
+    baseline_at_least: bool = Field(default=False, description="the value is a lower bound: beyond the buckets")
+    current_at_least: bool = Field(default=False, description="the value is a lower bound: beyond the buckets")
+    persists: bool | None = Field(default=None, description="whether each of the last two days that were seen shows it")
+    obstacle: str | None = Field(default=None, description="what kept the change from being judged")
     interval: tuple[float, float] | None = None
     p_adjusted: float | None = None
     n: int | None = None

@@ -170,6 +170,11 @@ def stage_progress(total: int) -> Iterator[tuple[Callable[[str, bool], None], Ca
         yield report, lambda text: console.print(f"warning: {text}", markup=False)
 
 
+def warn(text: str) -> None:
+    """Something that the user should know, on stderr."""
+    print(f"warning: {text}", file=sys.stderr)
+
+
 def say(*locations: str) -> None:
     """The locations that were written, one per line on stdout."""
     for location in locations:

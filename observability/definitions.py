@@ -16,6 +16,8 @@ from observability.model import Calendar, Duration, Frozen, Instant, Plan, Query
 DEFAULT_URL = "http://localhost:9090"
 DEFAULT_SERVICE = "default"
 
+_PLACEHOLDER = re.compile(r"(\s*,\s*)?\$(match|by|step)(\s*,\s*)?")
+
 
 class Direction(StrEnum):
     """Which way is worse."""
@@ -175,8 +177,15 @@ class Release(Frozen):
         elif self.service_label:
             names = "|".join(_quoted(re.escape(service)) for service in self.services)
             matchers.append(f'{self.service_label}=~"{names}"')
-        text = promql.replace("$match", ",".join(matchers)).replace("$by", self.service_label or "")
-        return text.replace("$step", f"{self.step_s}s").replace(",}", "}")
+        stands_for = {"match": ",".join(matchers), "by": self.service_label or "", "step": f"{self.step_s}s"}
+
+        def fill(found: re.Match[str]) -> str:
+            before, name, after = found[1] or "", found[2], found[3] or ""
+            if stands_for[name]:
+                return before + stands_for[name] + after
+            return before and after  # of two commas around nothing, one goes
+
+        return _PLACEHOLDER.sub(fill, promql)
 
 
 def _quoted(text: str) -> str:

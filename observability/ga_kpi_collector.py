@@ -32,12 +32,14 @@ def main(
     """Collect the GA day, and the week before it.
 
     Of the seven days before GA, those are collected that the source still has. Waits for the end of the GA day if it is
-    not over yet; it can be stopped and started again meanwhile.
+    not over yet; it can be stopped and started again meanwhile. What the evidence holds is not asked of the server
+    again; delete evidence/ to collect anew.
 
     Example: ga_kpi_collector.py --prometheus-url http://localhost:9090 --output-dir ga_kpis
     --ga-timestamp 2025-11-18T00:00:00Z
     """
-    from observability import gather, stages
+    from observability import gather, readers, stages
+    from observability.errors import NotEnoughDataError
     from observability.model import format_instant, parse_instant
 
     def instant() -> datetime:
@@ -56,6 +58,9 @@ def main(
         raise ConfigError(f"The GA day ends at {format_instant(window.end)}, which --now says is not over yet.")
     with commands.progress("collecting") as advance:
         commands.say(*stages.collect_ga(found, source, layout, advance))
+    missing = readers.missing_baselines(found, layout)
+    if missing is not None:
+        raise NotEnoughDataError(missing)
 
 
 if __name__ == "__main__":

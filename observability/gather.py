@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,10 +13,11 @@ from observability.artifacts import DaySummary
 from observability.definitions import Release
 from observability.errors import ConfigError, NotEnoughDataError
 from observability.layout import RECORDING, Layout
-from observability.model import Samples, Window, format_instant, query_of
+from observability.model import Plan, Query, Samples, Window, format_instant, query_of
 
 if TYPE_CHECKING:
     from observability.sources import Source
+    from observability.sources.evidence import Evidence
 
 Advance = Callable[[str], None]
 """Told what a long stage is doing: one short text per piece of work."""
@@ -47,17 +49,21 @@ def identity(release: Release, recording: Path | None) -> str:
 
 
 def collect(release: Release, source: Source, layout: Layout, number: int) -> dict[str, Samples]:
-    """The samples of one whole day of every service, kept as evidence. A day without any data is refused."""
+    """The samples of one whole day of every service, kept as evidence. A day without any data is refused.
+
+    What evidence of the same server holds is not asked for again: the past does not change, but servers forget it.
+    """
     window = release.calendar.window(number)
-    fetched = source.fetch(release.plan, window)
-    if not any(has_data(release, samples) for samples in fetched.values()):
+    kept = _kept(release, source, layout, number)
+    found = _completed(release, source, kept, window)
+    if not any(has_data(release, samples) for samples in found.values()):
         raise NotEnoughDataError(
             f"No KPI returned data from {source.info(release.plan).prometheus} for day {number}, "
             f"{format_instant(window.start)} to {format_instant(window.end)}; check the GA time, the services "
             f"({', '.join(release.services)}) and the KPIs' queries."
         )
-    _keep(release, source, layout, number, fetched)
-    return fetched
+    _keep(release, source, layout, number, found, kept)
+    return found
 
 
 def has_data(release: Release, samples: Samples) -> bool:
@@ -100,36 +106,117 @@ def at_hand(
     window = whole_steps(release, whole, now)
     if window is None:
         return None
-    if window == whole:
-        kept = _kept(release, layout, window)
-        if kept is not None:
-            return kept
-    if source is None:
+    kept = _kept(release, source, layout, number) if window == whole else {}
+    if source is None and _missing(release.plan, kept):
         raise ConfigError(f"There is no evidence of day {number} under {layout.store.root}; collect the day first.")
     try:
-        return source.fetch(release.plan, window)
+        return _completed(release, source, kept, window)
     except NotEnoughDataError:
         return None
 
 
-def _keep(release: Release, source: Source, layout: Layout, number: int, fetched: Mapping[str, Samples]) -> None:
-    from observability.kpi import step_values
-    from observability.sources.recording import Recorded, encode_evidence
+def _kept(release: Release, source: Source | None, layout: Layout, number: int) -> dict[str, Evidence]:
+    """Service → the evidence of its day, where it is at hand, whole, and of the same server.
 
-    for service, samples in fetched.items():
+    A recording is not a server that forgets: it is always read afresh.
+    """
+    from observability.sources.evidence import decode_evidence
+    from observability.sources.recording import Recording
+
+    if isinstance(source, Recording):
+        return {}
+    kept = {}
+    for service in release.services:
+        key = layout.evidence(service, number)
+        try:
+            data = layout.store.read_bytes(key, "")
+            window = release.calendar.window(number)
+            found = decode_evidence(data, service, window, release.step_s, layout.store.location(key))
+        except ConfigError:
+            continue
+        if source is None or found.origin.source == source.info(release.plan).prometheus:
+            kept[service] = found
+    return kept
+
+
+def _missing(plan: Plan, kept: Mapping[str, Evidence]) -> set[str]:
+    """The queries of the plan that the evidence of one of the services does not hold."""
+    return {
+        query.name
+        for query in plan.queries
+        if not all(service in kept and kept[service].origin.holds(query) for service in plan.services)
+    }
+
+
+def _completed(
+    release: Release, source: Source | None, kept: Mapping[str, Evidence], window: Window
+) -> dict[str, Samples]:
+    """The plan's samples: what is kept, and from the source only what is not.
+
+    A counter that is asked for brings the others with it, because they tell which of its series are born
+    (``sources.counters``, rule 3); of theirs, what is kept stands.
+    """
+    plan, missing = release.plan, _missing(release.plan, kept)
+    fetched: Mapping[str, Samples] = {}
+    if missing and source is not None:
+        counted = any(_is_counted(query) for query in plan.queries if query.name in missing)
+        asked = tuple(q for q in plan.queries if q.name in missing or (counted and _is_counted(q)))
+        fetched = source.fetch(replace(plan, queries=asked), window)
+    return {
+        service: _merged(plan, kept.get(service), fetched.get(service, Samples(service, window, plan.step_s, {})))
+        for service in plan.services
+    }
+
+
+def _is_counted(query: Query) -> bool:
+    return query.type in {"counter", "buckets"}
+
+
+def _merged(plan: Plan, kept: Evidence | None, fetched: Samples) -> Samples:
+    """Query by query, in the plan's order: what is kept of the very query, else what was fetched."""
+    from observability.sources.evidence import select
+
+    parts = [
+        select(kept.samples if kept is not None and kept.origin.holds(query) else fetched, {query.name})
+        for query in plan.queries
+    ]
+    columns = {name: values for part in parts for name, values in part.columns.items()}
+    return replace(fetched, columns=columns, warnings=tuple(text for part in parts for text in part.warnings))
+
+
+def _keep(
+    release: Release,
+    source: Source,
+    layout: Layout,
+    number: int,
+    found: Mapping[str, Samples],
+    kept: Mapping[str, Evidence],
+) -> None:
+    """Write the evidence, and at the root which release it is of."""
+    from observability.kpi import step_values
+    from observability.sources.evidence import Evidence, Origin, encode_evidence
+    from observability.sources.recording import Recorded
+
+    info = source.info(release.plan)
+    for service, samples in found.items():
         kpis = {name: step_values(kpi, samples, release.prices) for name, kpi in release.kpis_of(service).items()}
-        layout.store.write_bytes(layout.evidence(service, number), encode_evidence(samples, kpis))
-    recorded = Recorded.of(release.plan, release.calendar, source.info(release.plan))
+        whole = _with_others(Evidence(Origin.of(release.plan, info), samples), kept.get(service))
+        content = encode_evidence(whole.samples, kpis, whole.origin)
+        layout.store.write_bytes(layout.evidence(service, number), content)
+    recorded = Recorded.of(release.plan, release.calendar, info)
     layout.store.write_bytes(RECORDING, (recorded.model_dump_json(indent=2) + "\n").encode())
 
 
-def _kept(release: Release, layout: Layout, window: Window) -> dict[str, Samples] | None:
-    """The day as evidence has it, if it was collected with the same queries; else None."""
-    from observability.sources.recording import Recording
+def _with_others(new: Evidence, before: Evidence | None) -> Evidence:
+    """The new evidence, and what the old one holds of queries that the release no longer has."""
+    from observability.sources.evidence import Evidence, Origin, select
 
-    if not layout.store.exists(RECORDING):
-        return None
-    try:
-        return Recording(Path(layout.store.root)).fetch(release.plan, window)
-    except (ConfigError, NotEnoughDataError):
-        return None
+    if before is None:
+        return new
+    others = select(before.samples, before.origin.queries.keys() - new.origin.queries.keys())
+    samples = replace(
+        new.samples,
+        columns={**new.samples.columns, **others.columns},
+        warnings=new.samples.warnings + others.warnings,
+    )
+    return Evidence(Origin(source=new.origin.source, queries={**before.origin.queries, **new.origin.queries}), samples)

@@ -14,10 +14,23 @@ from pydantic import ValidationError
 
 from observability.definitions import Release
 from observability.errors import ConfigError
+from observability.model import Query
 
 CATALOG = Path(__file__).parent / "catalog"
 
-_AGGREGATION = re.compile(r"\b(sum|avg|min|max|count|stddev|stdvar|topk|bottomk|quantile|group)\s*(by|without|\()")
+_STRING = re.compile(r"""\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'|`[^`]*`""")
+_SELECTOR = re.compile(r"\{[^{}]*\}")
+_AGGREGATORS = "sum|avg|min|max|count|count_values|stddev|stdvar|topk|bottomk|quantile|group"
+_AGGREGATION = re.compile(rf"\b(?:{_AGGREGATORS})\s*(?:by\b|without\b|\()", re.IGNORECASE)
+_TO_ONE_SERIES = re.compile(rf"\b(?:{_AGGREGATORS})\s*(?:by\b|\()", re.IGNORECASE)
+_FUNCTION = re.compile(r"\b(i?rate|increase|i?delta|deriv|histogram_\w+|(?:sum|avg|count)_over_time)\s*\(")
+
+_SAID = {
+    "string_type": "write it as text, in quotes where YAML would read something else",
+    "tuple_type": "write a list, such as [a, b]",
+    "model_type": "write fields with their values, such as {name: value}",
+    "extra_forbidden": "there is no such field; check its spelling",
+}
 
 
 def flags_release(ga: datetime, url: str, step: timedelta = timedelta(seconds=60)) -> Release:
@@ -40,6 +53,16 @@ def load(path: Path) -> Release:
 
 class _Loader(yaml.SafeLoader):
     """YAML without its guesses about times, so that `ga: 2025-11-18 00:00:00` is seen to be naive, and not made UTC."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        """A key that is written twice is refused: only the second one would count, and nobody would know."""
+        keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        twice = next((key for key in keys if keys.count(key) > 1), None)
+        if twice is not None:
+            raise yaml.constructor.ConstructorError(
+                None, None, f"the key '{twice}' is written twice; leave one of them out", node.start_mark
+            )
+        return super().construct_mapping(node, deep)
 
 
 _Loader.yaml_implicit_resolvers = {
@@ -101,7 +124,7 @@ def _known(names: object, known: Mapping[str, T], where: str) -> list[str]:
     if not isinstance(names, list) or not names:
         raise ConfigError(f"{where}: write a list of names, such as [p99_latency_ms].")
     for name in names:
-        if name not in known:
+        if not isinstance(name, str) or name not in known:
             close = difflib.get_close_matches(str(name), known, n=1)
             hint = f"did you mean '{close[0]}'?" if close else f"known are {', '.join(known)}."
             raise ConfigError(f"{where}: unknown KPI '{name}'; {hint}")
@@ -110,9 +133,14 @@ def _known(names: object, known: Mapping[str, T], where: str) -> list[str]:
 
 def _problems(error: ValidationError) -> str:
     """All of pydantic's findings as one sentence of `field: what is wrong`."""
+    errors = error.errors()
+    items = {found["loc"][:-1] for found in errors}  # a list whose items are wrong is not too short as well
     return "; ".join(
-        ".".join(str(part) for part in found["loc"]) + ": " + found["msg"].removeprefix("Value error, ").rstrip(".")
-        for found in error.errors()
+        ".".join(str(part) for part in found["loc"])
+        + ": "
+        + _SAID.get(found["type"], found["msg"].removeprefix("Value error, ").rstrip("."))
+        for found in errors
+        if found["type"] != "too_short" or found["loc"] not in items
     )
 
 
@@ -134,12 +162,12 @@ def _check(release: Release, where: str) -> None:
                 raise ConfigError(
                     f"{where}: kpis.{name}: query '{operand}' must be of type {kind} for kind {kpi.kind}."
                 )
-    for name, query in release.queries.items():
-        if query.type in {"counter", "buckets"} and _AGGREGATION.search(query.promql):
-            raise ConfigError(
-                f"{where}: queries.{name}: a {query.type} query must return the raw series, because a sum over "
-                "series hides their resets; leave the aggregation out."
-            )
+    for query in release.queries.values():
+        _check_query(query, release, where)
+    names = [slo.name for slo in release.slos]
+    for name in names:
+        if names.count(name) > 1:
+            raise ConfigError(f"{where}: slos: two objectives are named '{name}'; give each a name of its own.")
     _known([slo.kpi for slo in release.slos] or list(release.kpis), release.kpis, f"{where}: slos")
     for slo in release.slos:
         kind = release.kpis[slo.kpi].kind
@@ -147,3 +175,31 @@ def _check(release: Release, where: str) -> None:
             raise ConfigError(
                 f"{where}: slos.{slo.name}: an objective is set on a ratio KPI, or with a threshold on a quantile KPI."
             )
+
+
+def _check_query(query: Query, release: Release, where: str) -> None:
+    """What makes a query's figures wrong without a word."""
+    text = _STRING.sub('""', query.promql)
+    if query.type in {"counter", "buckets"} and _AGGREGATION.search(text):
+        raise ConfigError(
+            f"{where}: queries.{query.name}: a {query.type} query must return the raw series, because a sum over "
+            "series hides their resets; leave the aggregation out."
+        )
+    function = _FUNCTION.search(text)
+    if query.type in {"counter", "buckets"} and function is not None:
+        raise ConfigError(
+            f"{where}: queries.{query.name}: a {query.type} query must return the raw series, because increases are "
+            f"taken from them here; leave out {function[1]}()."
+        )
+    if query.type == "gauge" and len(release.services) > 1 and "$match" in text and _is_of_all(text, release):
+        raise ConfigError(
+            f"{where}: queries.{query.name}: this adds up all services, and each would be given the sum; tell them "
+            "apart in each aggregation, as in sum by ($by) (…)."
+        )
+
+
+def _is_of_all(text: str, release: Release) -> bool:
+    """Whether an aggregation drops the label that tells the services apart: neither $by nor its name is written."""
+    written = _SELECTOR.sub("", text)
+    kept = "$by" in written or re.search(rf"\b{release.service_label}\b", written)
+    return not kept and _TO_ONE_SERIES.search(written) is not None

@@ -40,6 +40,7 @@ class UnexpectedDrift(Part):
     investigation_needed: bool
     baseline: str = "ga_day"
     unit: str = ""
+    of_bad_share: bool = False
 
 
 class CostAnalysis(Part):
@@ -72,6 +73,11 @@ class KeyMetric(Part):
     week: float | None
     last_day: float | None
     coverage: Share | None
+    folded: Literal["counts", "runs", "days", "median"] = Field(
+        default="median",
+        description="how a week's figure is made: from counts; distinct runs; days with one; the median day",
+    )
+    at_least: tuple[str, ...] = Field(default=(), description="which figures are lower bounds: beyond the buckets")
 
 
 class Retrospective(Artifact):

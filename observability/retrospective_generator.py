@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +10,7 @@ import typer
 from observability import commands
 from observability.commands import NowFlag
 from observability.errors import ConfigError
-from observability.layout import ANOMALIES, GA_DIR, REGRESSIONS, REPORT, REPORT_DIR, STABILITY_DIR
+from observability.layout import ANOMALIES, GA_DIR, GA_SUMMARY, INDEX, REGRESSIONS, REPORT, REPORT_DIR, STABILITY_DIR
 
 
 def main(
@@ -39,6 +38,8 @@ def main(
 
     store = Store()
     if auto:
+        if ga_data is None:
+            _check_one_service(Path())
         ga_data, seven_day_data = ga_data or Path(GA_DIR), seven_day_data or Path(STABILITY_DIR)
         regression = regression or _if_there(Path(REGRESSIONS))
         anomalies = anomalies or _if_there(Path(ANOMALIES))
@@ -56,8 +57,19 @@ def main(
     commands.say(*written)
 
 
+def _check_one_service(folder: Path) -> None:
+    """A release with several services has one tree of artifacts per service, and none at its root."""
+    services = sorted(path.parent.parent.name for path in folder.glob(f"*/{GA_DIR}/{GA_SUMMARY}"))
+    several = (folder / f"{INDEX}.json").is_file() or not (folder / GA_DIR / GA_SUMMARY).is_file()
+    if services and several:
+        raise ConfigError(
+            f"{GA_DIR}/{GA_SUMMARY} is not looked for here, because this folder holds one folder per service; run the "
+            f"command in the one of {', '.join(services)} that you want."
+        )
+
+
 def _if_there(path: Path) -> Path | None:
     if path.is_file():
         return path
-    print(f"warning: {path} not found; what it holds is reported as not assessed.", file=sys.stderr)
+    commands.warn(f"{path} not found; what it holds is reported as not assessed.")
     return None

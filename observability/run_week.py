@@ -26,14 +26,16 @@ def main(
     """Run the whole week of a release file.
 
     Every stage whose time has come is run, unless its inputs have not changed since it last ran: the same
-    command carries on after a stop, or on the next day. While days are still to come it ends with exit code 4.
+    command carries on after a stop, or on the next day. While days are still to come it ends with exit code 4, and so
+    it does when a service had no data on the GA day. What the evidence holds is not asked of the server again; delete
+    evidence/ to collect anew.
 
     Example: postga run release.yaml --prometheus-url http://localhost:9090 --output-dir week
     """
     from filelock import FileLock, Timeout
 
-    from observability import gather, stages
-    from observability.errors import ConfigError
+    from observability import gather, readers, stages
+    from observability.errors import ConfigError, NotEnoughDataError
     from observability.layout import Layout
     from observability.release import load
     from observability.store import Store
@@ -68,6 +70,9 @@ def main(
     print(index.model_dump_json(indent=2) if as_json else _summary(week, index))
     if not as_json:
         print(report_location(week, index))
+    missing = readers.missing_baselines(found, layout)
+    if missing is not None:
+        raise NotEnoughDataError(missing)
 
 
 def _summary(week: Week, index: ReleaseIndex) -> str:

@@ -30,24 +30,30 @@ def main(
 ) -> None:
     """Collect one of the seven days after GA.
 
-    It is compared with the GA day. A day that ends within five minutes is waited for.
+    It is compared with the GA day. A day that ends within five minutes is waited for. What the evidence holds is not
+    asked of the server again; delete evidence/ to collect anew.
 
     Example: stability_monitor_7day.py --prometheus-url http://localhost:9090 --output-dir stability --day-number 1
     --ga-baseline ga_kpis/ga_kpi_summary.json
     """
-    from observability import gather, stages
+    from observability import gather, readers, stages
     from observability.layout import GA_DIR, GA_SUMMARY
     from observability.store import Store
 
     baseline = ga_baseline or commands.root_of(output_dir) / GA_DIR / GA_SUMMARY
-    found = commands.the_release(release, prometheus_url, lambda: stages.read_ga(Store(), str(baseline)).timestamp)
+    found = commands.the_release(release, prometheus_url, lambda: readers.read_ga(Store(), str(baseline)).timestamp)
     layout = commands.layout_of(found, output_dir, "stability")
-    baselines = stages.read_baselines(found, layout, ga_baseline)
+    baselines = readers.read_baselines(found, layout, ga_baseline)
+    missing = readers.missing_baselines(found, layout) if ga_baseline is None else None
+    if missing is not None:
+        commands.warn(missing)
     source = gather.open_source(found, recording)
     window = found.calendar.window(day_number)
     present = commands.wait_until_over(window, f"day {day_number}", now, at_most=commands.WAIT_AT_MOST)
     with commands.progress(f"collecting day {day_number}"):
-        written = stages.collect_day(found, source, layout, day_number, baselines, now=present, partial=partial)
+        written = stages.collect_day(
+            found, source, layout, day_number, baselines, now=present, partial=partial, warn=commands.warn
+        )
     commands.say(*written)
 
 

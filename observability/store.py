@@ -68,6 +68,19 @@ class Store:
             ) from None
         return location
 
+    def delete(self, key: str) -> None:
+        """Remove the artifact; it may be gone already."""
+        location = self.location(key)
+        try:
+            if "://" in location:
+                filesystem, path = _filesystem(location)
+                if filesystem.exists(path):
+                    filesystem.rm_file(path)
+            else:
+                Path(location).unlink(missing_ok=True)
+        except OSError as error:
+            raise ConfigError(f"{location} cannot be deleted: {error.strerror or error}; delete it.") from None
+
     def read(self, key: str, kind: type[A], hint: str) -> A:
         """The artifact as its type. Whatever is wrong with the file is one ``ConfigError`` that names it."""
         content = self.read_bytes(key, hint)

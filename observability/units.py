@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 
-_ONE = {"incidents": "incident", "connections": "connection", "requests": "request", "events": "event"}
+_ONE = {"incidents": "incident", "connections": "connection", "requests": "request", "events": "event", "days": "day"}
 _BINARY = ("", "Ki", "Mi", "Gi", "Ti", "Pi")
 
 
-def format_value(value: float | None, unit: str) -> str:
+def format_value(value: float | None, unit: str, at_least: bool = False) -> str:
     """Three significant digits with the unit; shares close to 100 % keep at least three decimals, and as many as it
-    takes to tell them from 100; no data is said.
+    takes to tell them from 100; no data is said, and so is a value that is only a lower bound.
 
     >>> format_value(99.9512, "%"), format_value(0.02134, "%"), format_value(486.3, "ms")
     ('99.951 %', '0.0213 %', '486 ms')
@@ -18,11 +18,13 @@ def format_value(value: float | None, unit: str) -> str:
     '99.999960 %'
     >>> format_value(3.2e9, "bytes"), format_value(12345.6, "requests"), format_value(None, "ms")
     ('2.98 GiB', '12,346 requests', 'no data')
-    >>> format_value(1, "incidents")
-    '1 incident'
+    >>> format_value(1, "incidents"), format_value(2500, "ms", at_least=True)
+    ('1 incident', '≥ 2,500 ms')
     """
     if value is None:
         return "no data"
+    if at_least:
+        return f"≥ {format_value(value, unit)}"
     if unit.startswith("bytes"):
         return _bytes(value) + unit.removeprefix("bytes")
     if unit.startswith("%") and 99 <= value < 100:

@@ -8,7 +8,7 @@ from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from observability import __version__, stages
+from observability import __version__, readers, stages
 from observability.definitions import Release
 from observability.errors import NotEnoughDataError
 from observability.layout import INDEX, RECORDING, Layout
@@ -46,11 +46,13 @@ class Week:
     def run(self) -> ReleaseIndex:
         """Every stage whose time has come. Raises ``NotEnoughDataError`` while days are to come, or none has data."""
         over = [n for n in range(LAST_DAY + 1) if self.now >= self.release.calendar.window(n).end]
+        if len(self.release.services) == 1:
+            stages.delete_index(self.layout.store)
         if over:
             self._baseline()
             days = [number for number in over if number >= FIRST_DAY and self._day(number)]
             self._anomalies(over)
-            for service in self.release.services:
+            for service in self.services:
                 self._health(service, days)
         if len(over) <= LAST_DAY:
             name = f"day {len(over)}" if over else "the GA day"
@@ -60,8 +62,13 @@ class Week:
             )
         if not days:
             raise NotEnoughDataError("None of the seven days has data, so there is nothing to report.")
-        entries = [self._conclude(service, days) for service in self.release.services]
+        entries = [self._conclude(service, days) for service in self.services]
         return self._index(entries)
+
+    @property
+    def services(self) -> list[str]:
+        """The services that had data on the GA day: only they can be judged."""
+        return [s for s in self.release.services if self.layout.store.exists(self.layout.ga_summary(s))]
 
     @cached_property
     def _ledger(self) -> Ledger:
@@ -79,22 +86,26 @@ class Week:
         services, layout = self.release.services, self.layout
         outputs = [key for s in services for key in (layout.ga_summary(s), layout.pre_release(s))]
         outputs += [layout.evidence(s, n) for s in services for n in range(-DAYS_BEFORE, 1)] + [RECORDING]
-        self._once(
-            "GA day and the week before it", [], outputs, lambda: stages.collect_ga(self.release, self.source, layout)
-        )
+
+        def collect() -> None:
+            stages.collect_ga(self.release, self.source, layout)
+
+        self._once("GA day and the week before it", [], outputs, collect)
+        missing = readers.missing_baselines(self.release, layout)
+        if missing is not None:
+            self.warn(missing)
 
     def _day(self, number: int) -> bool:
         """Collect a day that is over; whether it has data."""
         services, layout = self.release.services, self.layout
-        baselines = stages.read_baselines(self.release, layout)
-        outputs = [key(s, number) for s in services for key in (layout.day_summary, layout.evidence)]
+        baselines = readers.read_baselines(self.release, layout)
+        outputs = [layout.day_summary(s, number) for s in baselines] + [layout.evidence(s, number) for s in services]
+
+        def collect() -> None:
+            stages.collect_day(self.release, self.source, layout, number, baselines, now=self.now, warn=self.warn)
+
         try:
-            self._once(
-                f"day {number}",
-                [layout.ga_summary(service) for service in services],
-                outputs,
-                lambda: stages.collect_day(self.release, self.source, layout, number, baselines, now=self.now),
-            )
+            self._once(f"day {number}", [layout.ga_summary(service) for service in services], outputs, collect)
         except NotEnoughDataError as error:
             self.warn(str(error))
             return False
@@ -131,8 +142,8 @@ class Week:
         report_json = report.removesuffix(".md") + ".json"
 
         def judge() -> None:
-            stages.analyse_regressions(store, ga, stability, regressions)
-            stages.burn_down(store, ga, stability, slo)
+            stages.analyse_regressions(store, ga, stability, regressions, days)
+            stages.burn_down(store, ga, stability, slo, days)
 
         def retrospective() -> None:
             stages.build_retrospective(
@@ -142,6 +153,7 @@ class Week:
                 regressions_key=regressions,
                 anomalies_key=anomalies,
                 output_key=report,
+                numbers=days,
             )
 
         self._once(f"regressions and SLOs of {service}", inputs, [regressions, slo], judge)
@@ -166,7 +178,7 @@ class Week:
         """The services, the worst first; written where there are several."""
         ranked = sorted(entries, key=lambda entry: (WORST_FIRST.index(entry.overall_status), entry.service))
         index = ReleaseIndex(release=self.release.release, ga_day_timestamp=self.release.ga, services=tuple(ranked))
-        if len(ranked) > 1:
+        if len(self.release.services) > 1:
             stages.write_index(self.layout.store, index)
         return index
 
@@ -178,5 +190,5 @@ def stage_count(release: Release) -> int:
 
 def report_location(week: Week, index: ReleaseIndex) -> str:
     """The page to open: the only service's report, or the index."""
-    several = len(index.services) > 1
+    several = len(week.release.services) > 1
     return week.layout.store.location(f"{INDEX}.md" if several else index.services[0].report)

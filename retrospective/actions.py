@@ -79,7 +79,12 @@ def _seen_at_ga(week: WeekRecord) -> Iterator[str]:
     """The largest real change for the worse that the GA day showed already: a test before GA could have shown it."""
     for related in by_family(_real_and_worse(week), week.with_objective):
         row, on_ga_day = related[0], week.values(related[0].metric_name).get(0)
-        if on_ga_day is None or row.baseline_value is None:
+        if (
+            on_ga_day is None
+            or row.baseline_value is None
+            or row.baseline_at_least
+            or week.is_bound(row.metric_name, 0)
+        ):
             continue
         change = change_of(week.about(row.metric_name), row.baseline_value, on_ga_day)
         if change is not None and abs(change) > DRIFT:

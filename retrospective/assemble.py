@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from statistics import fmean, median
+from typing import Literal
 
 from observability.artifacts import (
     SEVERITIES,
@@ -21,9 +23,9 @@ from observability.model import LAST_DAY
 from observability.report import KeyMetric, Retrospective
 from retrospective.actions import action_items, process_improvements, recommendations
 from retrospective.caveats import checked, method, not_assessed
-from retrospective.changes import DRIFT, deciding, has_values, is_worse, size
+from retrospective.changes import deciding, has_values, is_notable, is_worse, size
 from retrospective.costs import analyse_cost
-from retrospective.degradations import degradations
+from retrospective.degradations import degradations, distinct_runs
 from retrospective.drifts import unexpected_drifts
 from retrospective.record import INCIDENTS, WeekRecord, week_of
 from retrospective.status import judge
@@ -42,6 +44,9 @@ GLANCE = (
     (INCIDENTS,),
     ("estimated_cost_per_hour",),
 )
+
+
+Fold = Literal["counts", "runs", "days", "median"]
 
 
 def assemble(
@@ -81,8 +86,8 @@ def assemble(
         why=judgement.why,
         key_metrics=tuple(_key_metrics(week)),
         regressions=_notable(week),
-        anomalies=_by_severity(anomalies),
-        health_by_day={str(r.day_number): r.health_score for r in sorted(health, key=lambda r: r.day_number)},
+        anomalies=_by_severity(week),
+        health_by_day={str(r.day_number): r.health_score for r in week.current_health},
         coverage=week.coverage,
         days_present=week.present,
         not_assessed=not_assessed(week, cost),
@@ -96,34 +101,58 @@ def _key_metrics(week: WeekRecord) -> Iterator[KeyMetric]:
     """The KPIs at a glance; of a release that watches none of them, all that it watches."""
     glance = [next((kpi for kpi in group if week.values(kpi)), None) for group in GLANCE]
     own = [kpi for kpi in week.kpis if week.values(kpi)] if not any(glance) else []
-    past = [day for day in (week.before.days if week.before else ()) if not day.partial]
     for kpi in (*filter(None, glance), *own):
-        values = week.values(kpi)
-        yield KeyMetric(
-            metric_name=kpi,
-            unit=week.about(kpi).unit,
-            before=_over_days(week, kpi, past),
-            ga_day=values.get(0),
-            week=_over_days(week, kpi, week.days),
-            last_day=values.get(LAST_DAY),
-            coverage=_coverage(week, kpi),
-        )
+        yield _key_metric(week, kpi)
 
 
-def _over_days(week: WeekRecord, kpi: str, days: Sequence[DaySummary]) -> float | None:
-    """Ratios and rates from their counts (the daily values weighted by their denominators), incidents summed; of
-    anything else the median day, because percentiles and peaks do not average."""
-    known = [(value, day.kpis.get(kpi)) for day in days if (value := week.value(day, kpi)) is not None]
+def _key_metric(week: WeekRecord, kpi: str) -> KeyMetric:
+    folded = _fold_of(week, kpi)
+    last = [day for day in week.days if day.day_number == LAST_DAY]
+    stretches = {"before": week.past, "ga_day": (week.ga,), "week": week.days, "last_day": last}
+    figures = {name: _over_days(week, kpi, days, folded) for name, days in stretches.items()}
+    return KeyMetric(
+        metric_name=kpi,
+        unit=week.about(kpi).unit,
+        coverage=_coverage(week, kpi),
+        folded=folded,
+        at_least=tuple(name for name, days in stretches.items() if _is_bound(week, kpi, days, figures[name])),
+        **figures,
+    )
+
+
+def _fold_of(week: WeekRecord, kpi: str) -> Fold:
+    """How the week's figure is made: what all of its days allow. The week before follows as far as its days do."""
+    found = [day.kpis.get(kpi) for day in week.days if week.value(day, kpi) is not None]
+    if kpi == INCIDENTS:
+        return "runs" if all(one is not None and one.started is not None for one in found) else "days"
+    counted = all(one is not None and one.buckets is None and one.denominator is not None for one in found)
+    return "counts" if counted else "median"
+
+
+def _over_days(week: WeekRecord, kpi: str, days: Sequence[DaySummary], folded: Fold) -> float | None:
+    """Ratios and rates from their counts (the daily values weighted by their denominators), incidents as distinct
+    runs; of anything else the median day, because percentiles and peaks do not average."""
+    known = {day.day_number: value for day in days if (value := week.value(day, kpi)) is not None}
+    if len(known) < 2 and folded != "days":
+        return next(iter(known.values()), None)
     if not known:
         return None
-    values = [value for value, _ in known]
-    if kpi == INCIDENTS:
-        return sum(values)
-    weights = [found.denominator for _, found in known if found is not None and found.buckets is None]
-    counted = [weight for weight in weights if weight is not None]
-    if len(counted) < len(values) or sum(counted) <= 0:
-        return median(values)
-    return sum(value * weight for value, weight in zip(values, counted, strict=True)) / sum(counted)
+    if folded == "runs":
+        return distinct_runs(week.starts(days), known)
+    if folded == "days":
+        return float(sum(value > 0 for value in known.values()))
+    counted = [(known.get(day.day_number), day.kpis[kpi].denominator) for day in days if kpi in day.kpis]
+    weights = [(value, weight) for value, weight in counted if value is not None and weight is not None]
+    total = math.fsum(weight for _, weight in weights)
+    if folded == "median" or total <= 0 or len(weights) < len(known):
+        return median(known.values())
+    return math.fsum(value * weight for value, weight in weights) / total
+
+
+def _is_bound(week: WeekRecord, kpi: str, days: Sequence[DaySummary], level: float | None) -> bool:
+    """Whether the median of the days is only a lower bound: one of them is, and lies no higher."""
+    known = [(week.value(day, kpi), day.kpis[kpi].at_least) for day in days if kpi in day.kpis]
+    return any(cut and value is not None and level is not None and value <= level for value, cut in known)
 
 
 def _coverage(week: WeekRecord, kpi: str) -> float | None:
@@ -132,20 +161,23 @@ def _coverage(week: WeekRecord, kpi: str) -> float | None:
 
 
 def _notable(week: WeekRecord) -> tuple[Regression, ...]:
-    """Rows that are large or real, those that decide and are worse first."""
+    """Rows that are large or real, or moved below the floor; those that decide and are worse first."""
     if week.regression is None:
         return ()
     decide = {id(row) for row in deciding(week.rows)}
-    rows = [row for row in week.rows if has_values(row) and (size(row) > DRIFT or row.real is True)]
+    rows = [row for row in week.rows if has_values(row) and is_notable(row)]
     return tuple(
         sorted(rows, key=lambda row: (id(row) not in decide, not is_worse(row), row.real is not True, -size(row)))
     )
 
 
-def _by_severity(events: AnomalyEvents | None) -> tuple[Anomaly, ...]:
-    """The most severe first; of equal ones the higher score, then the earlier."""
-    found = events.anomalies if events is not None else ()
-    return tuple(sorted(found, key=lambda event: (-SEVERITIES.index(event.severity), -_score(event), event.timestamp)))
+def _by_severity(week: WeekRecord) -> tuple[Anomaly, ...]:
+    """The most severe first, those for the better last; of equal ones the higher score, then the earlier."""
+    found = [
+        event.model_copy(update={"for_better": event.is_better(week.about(event.metric_name).direction)})
+        for event in (week.anomalies.anomalies if week.anomalies is not None else ())
+    ]
+    return tuple(sorted(found, key=lambda e: (e.for_better, -SEVERITIES.index(e.severity), -_score(e), e.timestamp)))
 
 
 def _score(event: Anomaly) -> float:

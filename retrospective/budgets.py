@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from observability.artifacts import SloBurnDown
+from observability.units import format_value
+from retrospective.changes import DRIFT
 from retrospective.degradations import BUDGET_DAYS
 from retrospective.record import WeekRecord
 from retrospective.wording import listed
@@ -60,18 +62,26 @@ def state(slo: SloBurnDown) -> str:
 def burned(week: WeekRecord, slos: list[SloBurnDown]) -> str:
     """How fast, against which pace before GA, and what is left."""
     burn, share, left = burn_rate(slos[0]), month_share(slos[0]), slos[0].days_to_exhaustion
-    pace = "" if burn is None else f" {burn:.2g} times as fast as it lasts{_pace_before(week, slos[0])}"
+    pace = "" if burn is None else f" {_times(burn)} as fast as it lasts{_pace_before(week, slos[0], burn)}"
     text = f"{listed([slo.slo_name for slo in slos])} burned the error budget{pace}"
     if share is not None:
-        text += f": {share:.3g} % of the 30-day budget is spent"
+        text += f": {format_value(share, '%')} of the 30-day budget is spent"
     if left is not None and left > 0:
-        text += f", and the rest lasts {left:.2g} days at this rate"
+        text += f", and the rest lasts {format_value(left, 'days')} at this rate"
     return text
 
 
-def _pace_before(week: WeekRecord, slo: SloBurnDown) -> str:
+def _times(rate: float) -> str:
+    return f"{format_value(round(rate, 1) if rate >= 1 else rate, '')} times"
+
+
+def _pace_before(week: WeekRecord, slo: SloBurnDown, burn: float) -> str:
+    """The pace before GA, and that the burn predates the release where it was too fast already and is no faster."""
     before = week.objectives_before.get(slo.slo_name)
     counted = before.over_all_days if before is not None else None
     if counted is None or before is None:
         return ""
-    return f" ({counted[0] / (before.budget / 100 * counted[1]):.2g} times in the week before GA)"
+    pace = counted[0] / (before.budget / 100 * counted[1])
+    if pace > 1 and burn <= pace * (1 + DRIFT / 100):
+        return f" (the same in the week before GA, {_times(pace)}: it predates the release)"
+    return f" ({_times(pace)} in the week before GA)"

@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from observability.artifacts import Regression
+from observability.artifacts import SHARE_FLOOR, Regression
+from observability.definitions import Direction
+from observability.model import LAST_DAY, format_instant
 from observability.report import CostAnalysis
 from retrospective.budgets import is_decided
 from retrospective.changes import BASELINES, DRIFT, LARGE, baseline_name, has_values
@@ -18,13 +20,19 @@ from retrospective.wording import count, day_list, listed, sentence
 _SIZES = (
     f"Sizes: a change of {DRIFT:.0f} to {LARGE:.0f} % is a drift, beyond {LARGE:.0f} % it is large. How large a change "
     "is and whether it is real are two labels. The change is the median over the days, so it need not be the quotient "
-    "of the two values shown, which are median days. Of a share of good events, the share of bad ones is compared."
+    "of the two values shown, which are median days. Of a share of good events, the share of bad ones is compared. A "
+    f"share that moves by less than {SHARE_FLOOR:g} percentage points, or half of the tightest error budget on the "
+    "same events where that is less, counts as unchanged."
 )
+ERRORS = frozenset({"errors", "availability"})
 _OBJECTIVES = (
     "Objectives: events are counted over the GA day and the daily summaries, each once. A burn rate of 1 uses up a "
     "30-day budget in 30 days; the 30-day figures take the week's traffic for the whole period."
 )
-_INCIDENTS = "Incidents: distinct runs of firing alerts with severity=critical; one over midnight counts on both days."
+_INCIDENTS = (
+    "Incidents: distinct runs of firing alerts with severity=critical; one over midnight is seen on both days, and "
+    "counts once in the week."
+)
 
 
 def not_assessed(week: WeekRecord, cost: CostAnalysis) -> tuple[str, ...]:
@@ -34,7 +42,11 @@ def not_assessed(week: WeekRecord, cost: CostAnalysis) -> tuple[str, ...]:
         *_baselines(week),
         *_kpis(week),
         *_objectives(week),
+        *_beyond(week),
+        *_no_error(week),
         *_missing_files(week),
+        *_anomalies(week),
+        *_health(week),
         *_warnings(week),
     ]
     if cost.note is not None:
@@ -45,6 +57,8 @@ def not_assessed(week: WeekRecord, cost: CostAnalysis) -> tuple[str, ...]:
 def _days(week: WeekRecord) -> Iterator[str]:
     if week.missing:
         yield f"{day_list(week.missing)}: no daily summary was given"
+    if week.empty:
+        yield f"{day_list(week.empty)}: the summary holds no data of the service"
     if week.partial:
         yield f"{day_list(week.partial)}: the summary is of a day that was not over, and is left out"
     if week.ga.partial:
@@ -72,7 +86,7 @@ def _why_untested(rows: list[Regression]) -> str:
     """The GA day's rows say it all with one reason; others are named with theirs."""
     if rows[0].baseline == "ga_day":
         return "it is part of the release, and is one day"
-    reasons = [f"{row.metric_name}: {row.why.rstrip('.')}" if row.why else row.metric_name for row in rows]
+    reasons = [f"{row.metric_name}: {row.obstacle or row.why.rstrip('.')}".rstrip(": ") for row in rows]
     return "; ".join([*reasons[:3], *([f"and {len(reasons) - 3} more"] if len(reasons) > 3 else [])])
 
 
@@ -106,11 +120,52 @@ def _missing_files(week: WeekRecord) -> Iterator[str]:
         yield "Anomalies: no anomaly events were given"
     if not week.values(INCIDENTS):
         yield "Incidents: critical alerts were not observed"
-    unscored = [report.day_number for report in week.health if report.health_score is None]
+
+
+def _anomalies(week: WeekRecord) -> Iterator[str]:
+    scored = week.anomalies.window if week.anomalies is not None else None
+    if scored is not None and scored.end < week.end:
+        yield f"Anomalies were scored up to {format_instant(scored.end)}; what came after it is not known"
+
+
+def _health(week: WeekRecord) -> Iterator[str]:
+    stale = {report.day_number for report in week.health} - {report.day_number for report in week.current_health}
+    unscored = [report.day_number for report in week.current_health if report.health_score is None]
     if not week.health:
         yield "Health scores: no health report was given"
-    elif unscored:
+    if stale:
+        yield f"Health scores of {day_list(stale)}: the report was made from another summary of the day, such as a part"
+    if unscored:
         yield f"Health scores of {day_list(unscored)}: nothing could be scored"
+
+
+def _beyond(week: WeekRecord) -> Iterator[str]:
+    """Quantiles beyond the last finite bucket: their days are known only from below."""
+    for kpi in week.kpis:
+        days = [day.day_number for day in week.all_days if week.is_bound(kpi, day.day_number)]
+        if days and not week.is_twin(kpi):
+            yield f"{kpi} on {day_list(days)}: beyond the last bucket bound, {week.shown(kpi, days[0])}"
+
+
+def _no_error(week: WeekRecord) -> Iterator[str]:
+    """Never an error in eight days and more: good, or a label that the query does not match."""
+    days = (*week.past, *week.all_days)
+    for kpi in week.kpis:
+        about = week.about(kpi)
+        if about.category not in ERRORS or not about.is_ratio or week.is_twin(kpi):
+            continue
+        clean = 0.0 if about.direction is Direction.LOWER_IS_BETTER else 100.0
+        values = [value for day in days if (value := week.value(day, kpi)) is not None]
+        if len(values) > LAST_DAY and all(value == clean for value in values):
+            yield (
+                f"{kpi}: not one error was seen on {count(len(values), 'day')}, so a wrong label in the query cannot "
+                f"be told from a service without errors{_error_query(week)}"
+            )
+
+
+def _error_query(week: WeekRecord) -> str:
+    named = [f"`{name}`: `{promql}`" for name, promql in week.ga.queries.items() if "error" in name]
+    return f" (check {listed(named)})" if named else ""
 
 
 def _warnings(week: WeekRecord) -> Iterator[str]:

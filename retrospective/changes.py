@@ -45,11 +45,18 @@ def change_percent(row: Regression) -> float | None:
 
 
 def size(row: Regression) -> float:
-    """How large the change is, in per cent, whichever way it goes; infinite from zero to something."""
+    """How large the change is, in per cent, whichever way it goes; infinite from zero to something, 0 below a floor."""
+    if row.below_floor is not None:
+        return 0.0
     change = change_percent(row)
     if change is not None:
         return abs(change)
     return math.inf if row.threshold_exceeded else 0.0
+
+
+def is_notable(row: Regression) -> bool:
+    """Whether the changes are worth a line: large or real, or beyond 10 % and too few events to count."""
+    return size(row) > DRIFT or row.real is True or row.below_floor is not None
 
 
 def direction(row: Regression) -> Direction | None:
@@ -60,19 +67,32 @@ def direction(row: Regression) -> Direction | None:
 
 
 def is_worse(row: Regression) -> bool:
-    """Whether the KPI moved the wrong way. No way is wrong for a two-sided one; a row of unknown direction is."""
-    way, before, after = direction(row), row.baseline_value, row.current_value
-    if way is Direction.TWO_SIDED or before is None or after is None:
+    """Whether the change that was judged goes the wrong way. No way is wrong for a two-sided KPI. A row of unknown
+    direction is worse because it is listed, and a rise from 0 is where the row says that it is large."""
+    way, change = direction(row), change_percent(row)
+    if way is Direction.TWO_SIDED or not has_values(row):
         return False
-    return way is None or (after > before if way is Direction.LOWER_IS_BETTER else after < before)
+    if way is None:
+        return True
+    if change is None:
+        return row.threshold_exceeded
+    return change > 0 if way is Direction.LOWER_IS_BETTER or row.of_bad_share else change < 0
 
 
-def is_bad_share(row: Regression) -> bool:
-    """Whether the change is that of the share of bad events: of 99.9 → 99.8 % it is +100 %."""
-    change, drift = change_percent(row), row.drift_percent
-    if direction(row) is not Direction.HIGHER_IS_BETTER or change is None or drift is None:
-        return False
-    return change * drift < 0
+def agrees(before: float | None, after: float | None, change: float | None, of_bad_share: bool) -> bool:
+    """Whether the two medians move the way of the change, which is the median of the paired days' changes.
+
+    They need not: then the pair beside the change would only confuse.
+    """
+    if before is None or after is None or change is None:
+        return True
+    return (before - after if of_bad_share else after - before) * change >= 0
+
+
+def pair_text(row: Regression) -> str:
+    """``412 → ≥ 2,500 ms``: the medians of the days."""
+    unit = unit_of(row.metric_name, row.unit)
+    return both(row.baseline_value, row.current_value, unit, (row.baseline_at_least, row.current_at_least))
 
 
 def change_text(row: Regression) -> str:
@@ -80,11 +100,13 @@ def change_text(row: Regression) -> str:
     change = change_percent(row)
     if change is None:
         return "from 0" if row.threshold_exceeded else "?"
-    return f"{signed(change)}{' (bad share)' if is_bad_share(row) else ''}"
+    return f"{signed(change)}{' (bad share)' if row.of_bad_share else ''}"
 
 
 def label(row: Regression) -> str:
     """Both labels, how large and how sure, and which way: ``large, not tested, worse``."""
+    if row.below_floor is not None:
+        return f"below {row.below_floor:.3g} points"
     large = "large" if size(row) > LARGE else "drift" if size(row) > DRIFT else "small"
     real = {True: "real", False: "not significant", None: "not tested"}[row.real]
     two_sided = direction(row) is Direction.TWO_SIDED
@@ -93,14 +115,23 @@ def label(row: Regression) -> str:
 
 def described(row: Regression) -> str:
     """``p99_latency_ms rose 25 % (412 → 515 ms)``, with the share of bad events where that was compared."""
-    unit = unit_of(row.metric_name, row.unit)
-    before, after = format_value(row.baseline_value, unit), format_value(row.current_value, unit)
-    change = change_percent(row)
+    unit, change = unit_of(row.metric_name, row.unit), change_percent(row)
+    before = format_value(row.baseline_value, unit, row.baseline_at_least)
+    after = format_value(row.current_value, unit, row.current_at_least)
     if change is None:
         return f"{row.metric_name} went from {before} to {after}"
-    if is_bad_share(row):
+    least = "at least " if row.current_at_least and change > 0 else ""
+    if not agrees(row.baseline_value, row.current_value, change, row.of_bad_share):
+        what = f"the share of bad events of {row.metric_name}" if row.of_bad_share else row.metric_name
+        return f"{what} {moved(change, least)} from day to paired day"
+    if row.of_bad_share:
         return f"{row.metric_name} went from {before} to {after}, its share of bad events {moved(change)}"
-    return f"{row.metric_name} {moved(change)} ({both(row.baseline_value, row.current_value, unit)})"
+    return f"{row.metric_name} {moved(change, least)} ({pair_text(row)})"
+
+
+def below_floor(row: Regression) -> str:
+    """``overall_error_rate 0.0012 → 0.0904 %, below the floor of 0.1 percentage points``."""
+    return f"{row.metric_name} {pair_text(row)}, below the floor of {row.below_floor:.3g} percentage points"
 
 
 def described_with(rows: list[Regression]) -> str:

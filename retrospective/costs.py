@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from statistics import fmean
 from typing import Literal
@@ -26,7 +27,7 @@ def analyse_cost(week: WeekRecord) -> CostAnalysis:
     ga_cost = _total(week, week.ga)
     return CostAnalysis(
         ga_day_cost=ga_cost,
-        seven_day_total_cost=sum(daily) if daily else None,
+        seven_day_total_cost=math.fsum(daily) if daily else None,
         daily_average_cost=fmean(daily) if daily else None,
         cost_trend=_trend(_halves({day.day_number: _total(week, day) for day in week.days})),
         cost_breakdown={part: _average(week, part) for part in PARTS},
@@ -111,7 +112,7 @@ def _grown(week: WeekRecord) -> Iterator[str]:
 
 def _more_than_before(week: WeekRecord, ga_cost: float | None, daily: float) -> Iterator[str]:
     """Against the week before GA where its cost is known, because a week has cheap days; else against the GA day."""
-    past = [cost for day in _before(week) if (cost := _total(week, day)) is not None]
+    past = [cost for day in week.past if (cost := _total(week, day)) is not None]
     name, before = ("a day of the week before GA", fmean(past)) if past else ("the GA day", ga_cost)
     if before is not None and before > 0 and percent_change(before, daily) > DRIFT:
         amounts = both(before, daily, _currency(week) or "")
@@ -120,7 +121,7 @@ def _more_than_before(week: WeekRecord, ga_cost: float | None, daily: float) -> 
 
 def _per_million(week: WeekRecord) -> Iterator[str]:
     """The cost of a million requests against the week before GA: the same weekdays, so the same mix of busy days."""
-    before, after = _unit_cost(week, _before(week)), _unit_cost(week, week.days)
+    before, after = _unit_cost(week, week.past), _unit_cost(week, week.days)
     if before is not None and after is not None and percent_change(before, after) > DRIFT:
         amounts = both(before, after, _currency(week) or "")
         change = f"{percent_change(before, after):.0f} %"
@@ -131,13 +132,9 @@ def _unit_cost(week: WeekRecord, days: Sequence[DaySummary]) -> float | None:
     """Cost per million requests over the days that have both; None where that is nothing."""
     known = [(_total(week, day), day.value("request_rate")) for day in days]
     counted = [(cost, rate) for cost, rate in known if cost is not None and rate is not None]
-    requests = sum(rate for _, rate in counted) * week.calendar.day.total_seconds()
-    cost = sum(cost for cost, _ in counted)
+    requests = math.fsum(rate for _, rate in counted) * week.calendar.day.total_seconds()
+    cost = math.fsum(cost for cost, _ in counted)
     return 1e6 * cost / requests if requests > 0 and cost > 0 else None
-
-
-def _before(week: WeekRecord) -> list[DaySummary]:
-    return [day for day in (week.before.days if week.before is not None else ()) if not day.partial]
 
 
 def _money(week: WeekRecord, amount: float) -> str:

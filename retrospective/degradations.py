@@ -13,7 +13,8 @@ from observability.model import LAST_DAY
 from observability.report import Degradation
 from observability.units import format_value
 from retrospective.changes import LARGE
-from retrospective.record import INCIDENTS, ObjectiveWeek, WeekRecord, change_of, family
+from retrospective.objectives import ObjectiveWeek
+from retrospective.record import INCIDENTS, WeekRecord, change_of, family
 from retrospective.wording import count, day_list, listed, runs
 
 BUDGET_DAYS = 30.0  # the usual SLO period (Google SRE workbook, ch. 2)
@@ -93,7 +94,7 @@ def _worst_of(worst: int, days: Sequence[int]) -> str:
 def _budget_share(slo: ObjectiveWeek, days: Sequence[int]) -> float | None:
     """What the days spent of the 30-day budget at their traffic, in per cent; None where events were not counted."""
     burns = [burn for burn in map(slo.burn, days) if burn is not None]
-    return 100.0 * sum(burns) / BUDGET_DAYS if len(burns) == len(days) else None
+    return 100.0 * math.fsum(burns) / BUDGET_DAYS if len(burns) == len(days) else None
 
 
 def _budget_severity(slo: ObjectiveWeek, days: Sequence[int]) -> Severity:
@@ -108,9 +109,9 @@ def _budget_impact(slo: ObjectiveWeek, days: Sequence[int]) -> str:
     if share is None:
         return f"Objective missed on {count(len(days), 'day')}; the events were not counted"
     found = [slo.days[day] for day in days]
-    bad = sum(day.bad for day in found if day.bad is not None)
-    total = sum(day.total for day in found if day.total is not None)
-    return f"{bad:,.0f} of {total:,.0f} events bad: {share:.3g} % of a 30-day error budget"
+    bad = math.fsum(day.bad for day in found if day.bad is not None)
+    total = math.fsum(day.total for day in found if day.total is not None)
+    return f"{bad:,.0f} of {total:,.0f} events bad: {format_value(share, '%')} of a 30-day error budget"
 
 
 def _worse(week: WeekRecord) -> list[Run]:
@@ -133,18 +134,17 @@ def _changes(week: WeekRecord, kpi: str) -> dict[int, float]:
     if ga is None or about.direction is Direction.TWO_SIDED:
         return {}
     sign = -1.0 if about.direction is Direction.HIGHER_IS_BETTER and not about.is_ratio else 1.0
-    changes = {day: change_of(about, ga, value) for day, value in values.items()}
+    changes = {day: change_of(about, ga, value) for day, value in values.items() if week.compares_with_ga(kpi, day)}
     return {day: sign * change for day, change in changes.items() if change is not None}
 
 
 def _worse_run(week: WeekRecord, name: str, days: tuple[int, ...], kpis: Mapping[str, Mapping[int, float]]) -> Run:
     kpi, *others = sorted(kpis, key=lambda name: max(kpis[name].values()), reverse=True)
-    changes, values = kpis[kpi], week.values(kpi)
-    unit = week.about(kpi).unit
+    changes = kpis[kpi]
     worst = max(days, key=lambda day: (changes[day], -day))
     states = {day: change > LARGE for day, change in _changes(week, kpi).items()}
     outcome = _outcome(
-        days, lambda day: None if day not in states else not states[day], lambda day: format_value(values[day], unit)
+        days, lambda day: None if day not in states else not states[day], lambda day: week.shown(kpi, day)
     )
     likewise = [f"{other} ({_more(max(kpis[other].values()))})" for other in others]
     return Run(
@@ -153,8 +153,8 @@ def _worse_run(week: WeekRecord, name: str, days: tuple[int, ...], kpis: Mapping
         Degradation(
             day_occurred=days[0],
             category=week.about(kpi).category,
-            description=f"{kpi}: {format_value(values[worst], unit)} on {day_list([worst])} against "
-            f"{format_value(values[0], unit)} on the GA day ({_more(changes[worst])}{_worst_of(worst, days)})"
+            description=f"{kpi}: {week.shown(kpi, worst)} on {day_list([worst])} against "
+            f"{week.shown(kpi, 0)} on the GA day ({_more(changes[worst])}{_worst_of(worst, days)})"
             + (f", likewise {listed(likewise, 3)}" if likewise else ""),
             severity="high" if changes[worst] > 100.0 else "medium",
             impact=f"More than {LARGE:.0f} % worse than on the GA day for {count(len(days), 'day')}",
@@ -183,7 +183,7 @@ def _alerts(week: WeekRecord) -> Iterator[Run]:
             Degradation(
                 day_occurred=days[0],
                 category="incidents",
-                description=fired(values, days),
+                description=fired(week, days),
                 severity="critical" if still else "high",
                 impact=f"Critical alerts on {count(len(days), 'day')}",
                 resolution_status=outcome[0],
@@ -193,9 +193,27 @@ def _alerts(week: WeekRecord) -> Iterator[Run]:
         )
 
 
-def fired(values: Mapping[int, float], days: Sequence[int]) -> str:
-    """``1 critical alert on day 2 and 3 critical alerts on day 3``."""
-    return listed([f"{count(values[day], 'critical alert')} on {day_list([day])}" for day in days])
+def fired(week: WeekRecord, days: Sequence[int]) -> str:
+    """``1 critical alert on days 1–7 and 3 critical alerts on day 9``: one that goes on over midnight counts once where
+    the summaries say how many began; else the days are told, and not the sum of what they saw."""
+    return listed([_fired_in(week, run) for run in runs(days)])
+
+
+def _fired_in(week: WeekRecord, run: Sequence[int]) -> str:
+    values, starts = week.values(INCIDENTS), week.starts(week.all_days)
+    number = distinct_runs(starts, {day: values[day] for day in run})
+    return f"{'critical alerts' if number is None else count(number, 'critical alert')} on {day_list(run)}"
+
+
+def distinct_runs(starts: Mapping[int, float], values: Mapping[int, float]) -> float | None:
+    """Runs seen on the days: those of the first, and those that began later. Days between which one is missing are
+    counted each by itself. None where that is not known."""
+    number = 0.0
+    for first, *later in runs(values):
+        if any(day not in starts for day in later):
+            return None
+        number += values[first] + math.fsum(starts[day] for day in later)
+    return number
 
 
 def still_firing(week: WeekRecord) -> bool | None:

@@ -53,6 +53,7 @@ def unexpected_drifts(week: WeekRecord) -> tuple[UnexpectedDrift, ...]:
             investigation_needed=size(row) > INVESTIGATE,
             baseline=row.baseline,
             unit=unit_of(row.metric_name, row.unit),
+            of_bad_share=row.of_bad_share,
         )
         for row in drifting(week)
     )
@@ -97,10 +98,12 @@ def _other_kpis(week: WeekRecord, drift: Regression, own: str) -> Iterator[str]:
 
 
 def severe_anomalies(week: WeekRecord, told: Collection[str]) -> dict[str, list[Anomaly]]:
-    """KPI → its high and critical anomalies outside maintenance, the worst first, without the families ``told``."""
+    """KPI → its high and critical anomalies outside maintenance and not for the better, the worst first, without the
+    families ``told``."""
     by_kpi: dict[str, list[Anomaly]] = {}
     for event in week.anomalies.anomalies if week.anomalies else ():
-        severe = event.severity in {"high", "critical"} and not event.in_maintenance
+        harmless = event.in_maintenance or event.is_better(week.about(event.metric_name).direction)
+        severe = event.severity in {"high", "critical"} and not harmless
         if severe and family(event.category, event.metric_name) not in told:
             by_kpi.setdefault(event.metric_name, []).append(event)
     return dict(sorted(by_kpi.items(), key=lambda item: (_worst(item[1]), len(item[1])), reverse=True))

@@ -11,6 +11,9 @@ Advice = Literal["roll back", "fix now", "fix forward", "not assessable", "watch
 Priority = Literal["P0", "P1", "P2", "P3"]
 
 
+DAYS = "days"  # the family of the reason that days are missing
+
+
 @dataclass(frozen=True)
 class Reason:
     """One thing that speaks against EXCELLENT. ``done_when`` can be checked on the next week's artifacts."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 from observability.artifacts import Regression, Severity
@@ -27,7 +28,7 @@ from retrospective.changes import (
 from retrospective.degradations import degradations, fired, still_firing
 from retrospective.gaps import not_assessable, too_little, unseen
 from retrospective.reason import Advice, Priority, Reason
-from retrospective.record import INCIDENTS, WeekRecord, change_of, family, unit_of
+from retrospective.record import INCIDENTS, WeekRecord, family, unit_of
 from retrospective.wording import count, day_list, listed
 
 LOAD_CATEGORIES = frozenset({"resources", "database", "redis", "network", "cost"})  # what follows the traffic
@@ -62,15 +63,17 @@ def _budgets(week: WeekRecord) -> Iterator[Reason]:
 
 
 def _regressions(week: WeekRecord) -> Iterator[Reason]:
-    """Real changes for the worse, severe beyond 30 %. A rollback is said where the regression summary advises one and
-    the last day still shows the change."""
+    """Real changes for the worse, severe beyond 30 %. A rollback is said where the regression summary advises one, of
+    changes that it does not say have passed."""
     advised = week.regression.rollback_recommendation if week.regression else None
     for rows in by_family(
         [row for row in deciding(week.rows) if row.real is True and is_worse(row)], week.with_objective
     ):
         row = rows[0]
-        severe = any(size(one) > LARGE for one in rows)
-        back = severe and advised is not None and advised.should_rollback is True and _persists(week, row)
+        large = [one for one in rows if size(one) > LARGE]
+        severe = len(large) > 0
+        lasting = any(one.persists is not False for one in large)
+        back = lasting and advised is not None and advised.should_rollback is True
         advice: Advice = "roll back" if back else "fix now" if severe else "fix forward"
         yield Reason(
             status="CRITICAL" if severe else "NEEDS ATTENTION",
@@ -83,19 +86,6 @@ def _regressions(week: WeekRecord) -> Iterator[Reason]:
         )
 
 
-def _persists(week: WeekRecord, row: Regression) -> bool:
-    """Whether the last day was still beyond 10 % of the baseline, for the worse: the change itself is."""
-    last = week.values(row.metric_name).get(LAST_DAY)
-    if last is None or row.baseline_value is None:
-        return False
-    change = change_of(week.about(row.metric_name), row.baseline_value, last)
-    return (
-        change is not None
-        and abs(change) > DRIFT
-        and (last > row.baseline_value) == (direction(row) is Direction.LOWER_IS_BETTER)
-    )
-
-
 def _certain(week: WeekRecord, rows: list[Regression]) -> str:
     """The change, against what, how sure, since when, and what the last day says."""
     row = rows[0]
@@ -106,7 +96,7 @@ def _certain(week: WeekRecord, rows: list[Regression]) -> str:
         details.append(f"median of {count(row.n, 'same-weekday change' if row.baseline == 'week_before' else 'day')}")
     last = week.values(row.metric_name).get(LAST_DAY)
     if last is not None:
-        details.append(f"{format_value(last, week.about(row.metric_name).unit)} on day {LAST_DAY}")
+        details.append(f"{week.shown(row.metric_name, LAST_DAY)} on day {LAST_DAY}")
     details += _load(week, row)
     return f"{_against(rows)} ({', '.join(details)})" if details else _against(rows)
 
@@ -135,7 +125,7 @@ def _incidents(week: WeekRecord) -> Iterator[Reason]:
     if not days:
         return
     still = still_firing(week) is True
-    evidence = fired(week.values(INCIDENTS), days)
+    evidence = fired(week, days)
     if still:
         evidence += f", one of them still firing at the end of day {LAST_DAY}"
     yield Reason(
@@ -152,15 +142,15 @@ def _incidents(week: WeekRecord) -> Iterator[Reason]:
 
 
 def _untested(week: WeekRecord) -> Iterator[Reason]:
-    """Large changes for the worse that no test has seen: neither confirmed nor dismissed."""
-    untested = [row for row in deciding(week.rows) if row.real is None and size(row) > LARGE]
+    """Large changes for the worse that no test has seen: neither confirmed nor dismissed. Those from 0 are watched."""
+    untested = [row for row in deciding(week.rows) if row.real is None and LARGE < size(row) < math.inf]
     for rows in by_family([row for row in untested if is_worse(row)], week.with_objective):
         yield Reason(
             status="NEEDS ATTENTION",
             advice="not assessable",
             priority="P1",
             family=_family(rows[0]),
-            evidence="; ".join([f"{_against(rows)}: large, and not tested", *_load(week, rows[0])]),
+            evidence="; ".join([f"{_against(rows)}: large, and not tested{_because(rows[0])}", *_load(week, rows[0])]),
             action=f"Confirm or dismiss the change of {rows[0].metric_name}",
             done_when=_back_in_range(rows[0]),
         )
@@ -171,6 +161,10 @@ def _untested(week: WeekRecord) -> Iterator[Reason]:
             "Decide on the rollback that the regression summary advises",
             "regression_summary.json, made again, says of each row behind the advice whether it is real",
         )
+
+
+def _because(row: Regression) -> str:
+    return f" ({row.obstacle})" if row.obstacle is not None else ""
 
 
 def _moved(week: WeekRecord, taken: set[str]) -> Iterator[Reason]:
@@ -191,7 +185,7 @@ def _moved(week: WeekRecord, taken: set[str]) -> Iterator[Reason]:
             advice="watch" if look else "keep",
             priority="P2" if look else "P3",
             family=_family(row),
-            evidence=f"{_against(related)} ({label(row)})",
+            evidence=f"{_against(related)} ({label(row)}){_because(row)}",
             action=f"Find out why {row.metric_name} moved",
             done_when=f"regression_summary.json of the next release: {row.metric_name} is within {DRIFT:.0f} %",
         )

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
 
 from observability.artifacts import (
     FLAT_KEYS,
+    SHARE_FLOOR,
     AnomalyEvents,
     DaySummary,
     HealthReport,
@@ -21,10 +22,12 @@ from observability.artifacts import (
 from observability.definitions import Direction
 from observability.errors import ConfigError
 from observability.model import FIRST_DAY, LAST_DAY, Calendar
+from observability.units import format_value
+from retrospective.objectives import ObjectiveWeek, counted, from_burn_down
 
 MIN_KPI_COVERAGE = 0.5  # a KPI of which less was seen on a day has no value for that day
-# A share of events that moves by less than 0.1 percentage points did not move; less the last bit of 100 − 99.9.
-BAD_SHARE_FLOOR = 0.001 * (1 - 1e-9)
+LAST_BIT = 1 - 1e-9  # 100 − 99.9 is a little less than 0.1
+NOT_ITS_OWN = frozenset({"cluster", "incidents", "cost"})  # categories of KPIs that are there without the service
 INCIDENTS = "critical_incident_count"
 
 _HIGHER, _LOWER = Direction.HIGHER_IS_BETTER, Direction.LOWER_IS_BETTER
@@ -66,12 +69,14 @@ def family(category: str, kpi: str) -> str:
 
 @dataclass(frozen=True)
 class About:
-    """What a KPI is. ``is_ratio``: a share of events, which is compared by its share of bad ones."""
+    """What a KPI is. ``is_ratio``: a share of events, compared by its share of bad ones; ``floor``: by how many points
+    of a per cent it must move to have moved."""
 
     unit: str
     direction: Direction
     category: str
     is_ratio: bool
+    floor: float = SHARE_FLOOR
 
 
 def percent_change(before: float, after: float) -> float:
@@ -87,7 +92,7 @@ def change_of(about: About, before: float, after: float) -> float | None:
     whole = 100.0 if about.unit.startswith("%") else 1.0
     if about.is_ratio and about.direction is Direction.HIGHER_IS_BETTER:
         before, after = whole - before, whole - after
-    if before == after or (about.is_ratio and abs(after - before) < whole * BAD_SHARE_FLOOR):
+    if before == after or (about.is_ratio and abs(after - before) < whole * about.floor / 100 * LAST_BIT):
         return 0.0
     if before <= 0:
         return math.inf if about.is_ratio else None
@@ -99,62 +104,9 @@ def unit_of(kpi: str, stated: str) -> str:
     return stated if stated or kpi not in FLAT_KPIS else FLAT_KPIS[kpi][0]
 
 
-def limit(target: float, unit: str, counts_bad: bool) -> str:
-    """An objective as it was set, without rounding: ``at least 99 % within 500 ms``."""
-    return f"at {'most' if counts_bad else 'least'} {target:g} {unit}"
-
-
-@dataclass(frozen=True)
-class ObjectiveDay:
-    """One day of an objective; None where it could not be counted."""
-
-    compliant: bool | None
-    value: float | None
-    bad: float | None
-    total: float | None
-
-
-@dataclass(frozen=True)
-class ObjectiveWeek:
-    """One objective, day by day. ``budget`` is the share of bad events that it allows, in per cent."""
-
-    name: str
-    kpi: str
-    target: float
-    budget: float
-    unit: str
-    counts_bad: bool
-    days: Mapping[int, ObjectiveDay]
-
-    @property
-    def limit(self) -> str:
-        """The objective in words: ``at least 99.9 %``, ``at most 0.1 %``."""
-        return limit(self.target, self.unit, self.counts_bad)
-
-    def burn(self, day: int) -> float | None:
-        """The day's bad events over those that its budget allows; None without events."""
-        found = self.days.get(day)
-        if found is None or found.bad is None or found.total is None or found.total <= 0:
-            return None
-        return found.bad / (self.budget / 100 * found.total)
-
-    def worst(self, days: Sequence[int]) -> int:
-        """The day whose value is furthest on the bad side; of equal ones the first."""
-        values = {day: self.days[day].value for day in days}
-        badness = {day: -math.inf if v is None else v if self.counts_bad else -v for day, v in values.items()}
-        return max(days, key=lambda day: (badness[day], -day))
-
-    @property
-    def over_all_days(self) -> tuple[float, float] | None:
-        """Bad events and all events of the days that were counted; None without events."""
-        counted = [(day.bad, day.total) for day in self.days.values() if day.bad is not None and day.total is not None]
-        total = sum(total for _, total in counted)
-        return (sum(bad for bad, _ in counted), total) if total > 0 else None
-
-
 @dataclass(frozen=True)
 class WeekRecord:
-    """One service's artifacts. ``days`` are the complete ones of days 1 to 7, in order; ``partial`` the others."""
+    """One service's artifacts. ``days`` are those of days 1 to 7 that were over, in order; ``partial`` the others."""
 
     ga: DaySummary
     days: tuple[DaySummary, ...]
@@ -170,12 +122,27 @@ class WeekRecord:
         return (self.ga, *self.days)
 
     @property
+    def past(self) -> tuple[DaySummary, ...]:
+        """The days before GA that were over."""
+        return tuple(day for day in (self.before.days if self.before is not None else ()) if not day.partial)
+
+    @property
     def present(self) -> tuple[int, ...]:
-        return tuple(day.day_number for day in self.days)
+        """The days on which something of the service itself was observed."""
+        return tuple(day.day_number for day in self.days if has_own_data(day))
+
+    @property
+    def empty(self) -> tuple[int, ...]:
+        """The days that have a summary, and nothing of the service in it."""
+        return tuple(day.day_number for day in self.days if not has_own_data(day))
 
     @property
     def missing(self) -> tuple[int, ...]:
-        return tuple(n for n in range(FIRST_DAY, LAST_DAY + 1) if n not in self.present and n not in self.partial)
+        return tuple(n for n in range(FIRST_DAY, LAST_DAY + 1) if n not in self._given)
+
+    @property
+    def _given(self) -> set[int]:
+        return {day.day_number for day in self.days} | set(self.partial)
 
     @property
     def has_before(self) -> bool:
@@ -202,7 +169,7 @@ class WeekRecord:
     def coverage(self) -> float | None:
         """Mean coverage of the GA day and days 1 to 7, a day without a summary counting 0. None: no file states it."""
         stated = [day.coverage for day in self.all_days if day.coverage is not None]
-        return sum(stated) / (LAST_DAY + 1) if stated else None
+        return math.fsum(stated) / (LAST_DAY + 1) if stated else None
 
     @cached_property
     def kpis(self) -> tuple[str, ...]:
@@ -212,10 +179,10 @@ class WeekRecord:
         return tuple(names | dict.fromkeys(flat))
 
     def about(self, kpi: str) -> About:
-        for day in self.all_days:
-            if kpi in day.kpis:
-                found = day.kpis[kpi]
-                return About(found.unit, found.direction, found.category, found.kind == "ratio")
+        days = [day for day in self.all_days if kpi in day.kpis]
+        if days:
+            found, floor = days[0].kpis[kpi], min(day.share_floor(kpi) for day in days)
+            return About(found.unit, found.direction, found.category, found.kind == "ratio", floor)
         unit, direction, category = FLAT_KPIS.get(kpi, ("", Direction.TWO_SIDED, "other"))
         return About(unit, direction, category, category in {"availability", "errors", "redis"})
 
@@ -229,15 +196,48 @@ class WeekRecord:
         found = {day.day_number: self.value(day, kpi) for day in self.all_days}
         return {day: value for day, value in found.items() if value is not None}
 
+    def shown(self, kpi: str, day: int) -> str:
+        """The day's value as people read it, and whether it is only a lower bound."""
+        value = self.values(kpi).get(day)
+        return format_value(value, self.about(kpi).unit, self.is_bound(kpi, day))
+
+    def is_bound(self, kpi: str, day: int) -> bool:
+        """Whether the day's value is only a lower bound: its quantile lies beyond the buckets."""
+        return any(one.day_number == day and kpi in one.kpis and one.kpis[kpi].at_least for one in self.all_days)
+
+    def compares_with_ga(self, kpi: str, day: int) -> bool:
+        """Whether the day's value and the GA day's are of one kind: quantiles of the same buckets, and not beyond
+        them on the GA day."""
+        first, found = (one.kpis.get(kpi) for one in self.all_days if one.day_number in {0, day})
+        if first is None or found is None:
+            return True
+        changed = (
+            first.buckets is not None and found.buckets is not None and first.buckets.keys() != found.buckets.keys()
+        )
+        return not changed and not first.at_least
+
     def is_twin(self, kpi: str) -> bool:
         """Whether a KPI that says the same has data, and speaks for this one."""
         return kpi in TWINS and len(self.values(TWINS[kpi])) > 0
 
+    @staticmethod
+    def starts(days: Sequence[DaySummary]) -> dict[int, float]:
+        """Day → how many critical alerts began on it, of the days that say so."""
+        found = {day.day_number: day.kpis[INCIDENTS].started for day in days if INCIDENTS in day.kpis}
+        return {day: started for day, started in found.items() if started is not None}
+
+    @property
+    def current_health(self) -> tuple[HealthReport, ...]:
+        """The health reports that were made from the days' summaries as they are; older ones saw a part of the day."""
+        whole = {day.day_number: day.timestamp for day in self.all_days if day.window is not None}
+        ordered = sorted(self.health, key=lambda report: report.day_number)
+        return tuple(one for one in ordered if one.timestamp == whole.get(one.day_number, one.timestamp))
+
     @cached_property
     def objectives(self) -> tuple[ObjectiveWeek, ...]:
         names = dict.fromkeys(slo.slo_name for day in self.all_days for slo in day.slos)
-        counted = tuple(_counted(name, self.all_days) for name in names)
-        return counted or tuple(_from_burn_down(slo) for slo in self.slos if slo.compliance_by_day)
+        found = tuple(counted(name, self.all_days) for name in names)
+        return found or tuple(from_burn_down(slo) for slo in self.slos if slo.compliance_by_day)
 
     @property
     def with_objective(self) -> set[str]:
@@ -246,8 +246,20 @@ class WeekRecord:
 
     @property
     def objectives_before(self) -> dict[str, ObjectiveWeek]:
-        days = self.before.days if self.before is not None else ()
-        return {name: _counted(name, days) for name in dict.fromkeys(slo.slo_name for day in days for slo in day.slos)}
+        """Days of which less than half was seen are crumbs: they say nothing about the pace."""
+        days = [
+            day.model_copy(update={"slos": tuple(slo for slo in day.slos if slo.coverage >= MIN_KPI_COVERAGE)})
+            for day in self.past
+        ]
+        return {name: counted(name, days) for name in dict.fromkeys(slo.slo_name for day in days for slo in day.slos)}
+
+
+def has_own_data(day: DaySummary) -> bool:
+    """Whether a KPI of the service itself was observed. Cluster, alerts and prices are there without it."""
+    own = [kpi for kpi in day.kpis.values() if kpi.category not in NOT_ITS_OWN]
+    if own:
+        return any(kpi.value is not None or kpi.coverage > 0 for kpi in own)
+    return any(day.value(kpi) is not None for kpi in (*day.kpis, *FLAT_KEYS))
 
 
 def week_of(
@@ -281,18 +293,4 @@ def week_of(
         anomalies=anomalies,
         slos=tuple(slos),
         health=tuple(health),
-    )
-
-
-def _counted(name: str, days: Sequence[DaySummary]) -> ObjectiveWeek:
-    found = {day.day_number: slo for day in days for slo in day.slos if slo.slo_name == name}
-    first = next(iter(found.values()))
-    by_day = {n: ObjectiveDay(slo.compliant, slo.value, slo.bad, slo.total) for n, slo in found.items()}
-    return ObjectiveWeek(name, first.kpi, first.target, first.budget, first.unit, first.counts_bad, by_day)
-
-
-def _from_burn_down(slo: SloBurnDown) -> ObjectiveWeek:
-    days = {day.day: ObjectiveDay(day.compliant, day.value, None, None) for day in slo.compliance_by_day}
-    return ObjectiveWeek(
-        slo.slo_name, slo.kpi or slo.slo_name, slo.target, slo.budget, slo.unit, slo.target == slo.budget, days
     )

@@ -36,6 +36,7 @@ def to_markdown(retrospective: Retrospective) -> str:
         at_a_glance=[*_at_a_glance(report)],
         decisions=[item for item in report.action_items if item.priority in {"P0", "P1"}][:MOST_DECISIONS],
         key_metrics=tables.key_metrics(report.key_metrics),
+        folding=tables.folding(report.key_metrics) if report.key_metrics else "",
         successes=tables.successes(report.successes),
         degradations=[*tables.degradations(report.degradations)],
         regressions=tables.changes(changes),

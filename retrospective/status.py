@@ -18,13 +18,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import get_args
 
-from observability.artifacts import Status
+from observability.artifacts import SloBurnDown, Status
 from observability.model import LAST_DAY
 from observability.units import format_value
 from retrospective.budgets import burn_rate, is_decided
-from retrospective.changes import DRIFT, baseline_name, deciding, described, has_values, size
+from retrospective.changes import DRIFT, baseline_name, below_floor, deciding, described, has_values, size
 from retrospective.degradations import BUDGET_DAYS
-from retrospective.reason import Advice, Reason
+from retrospective.reason import DAYS, Advice, Reason
 from retrospective.reasons import reasons_against
 from retrospective.record import WeekRecord
 from retrospective.wording import count, sentence
@@ -52,9 +52,13 @@ class Judgement:
 
 
 def judge(week: WeekRecord) -> Judgement:
-    """The status of the week by the table above."""
+    """The status of the week by the table above. Of equal reasons, that days are missing comes first: it bears on the
+    others."""
     reasons = tuple(
-        sorted(reasons_against(week), key=lambda r: (STATUSES.index(r.status), _ADVICE.index(r.advice), r.priority))
+        sorted(
+            reasons_against(week),
+            key=lambda r: (STATUSES.index(r.status), r.family != DAYS, _ADVICE.index(r.advice), r.priority),
+        )
     )
     status: Status = reasons[0].status if reasons else "EXCELLENT"
     advice: Advice = reasons[0].advice if reasons else "keep"
@@ -78,11 +82,16 @@ def _why(week: WeekRecord, status: Status, advice: Advice, reasons: tuple[Reason
 def _nothing_found(week: WeekRecord) -> Iterator[str]:
     """The smallest change that would have been named, and the largest one seen."""
     rows = [row for row in deciding(week.rows) if has_values(row)]
-    closest = max(rows, key=size)
-    yield (
-        f"no KPI of {len(rows)} changed by more than {DRIFT:.0f} % for the worse against "
-        f"{baseline_name(closest.baseline)}; largest change: {described(closest)}"
-    )
+    counted = [row for row in rows if row.below_floor is None]
+    if counted:
+        closest = max(counted, key=size)
+        yield (
+            f"no KPI of {len(counted)} changed by more than {DRIFT:.0f} % for the worse against "
+            f"{baseline_name(closest.baseline)}; largest change: {described(closest)}"
+        )
+    for row in rows:
+        if row.below_floor is not None and not week.is_twin(row.metric_name):
+            yield below_floor(row)
 
 
 def _budgets_kept(week: WeekRecord) -> Iterator[str]:
@@ -92,15 +101,21 @@ def _budgets_kept(week: WeekRecord) -> Iterator[str]:
         return
     name = max(rates, key=lambda slo: rates[slo])
     yield (
-        f"{_all_of(len(rates), len(week.slos))} within the error budget "
-        f"(closest: {name}, {100 * rates[name]:.3g} % of the window's budget used)"
+        f"{_all_of(len(rates), len(week.slos))} within the error budget"
+        f"{_counted_days(decided)}(closest: {name}, {format_value(100 * rates[name], '%')} of the window's budget used)"
     )
+
+
+def _counted_days(slos: list[SloBurnDown]) -> str:
+    """On how many days the events were counted, where it was not on all eight."""
+    days = min((sum(day.value is not None for day in slo.compliance_by_day) for slo in slos), default=0)
+    return f" over {count(days, 'day')} of {LAST_DAY + 1} " if 0 < days <= LAST_DAY else " "
 
 
 def _all_of(number: int, of: int) -> str:
     if number < of:
         return f"{number} of {count(of, 'objective')}"
-    return "the one objective" if of == 1 else f"all {of} objectives"
+    return {1: "the one objective", 2: "both objectives"}.get(of, f"all {of} objectives")
 
 
 def _waiting(week: WeekRecord) -> str:
@@ -110,4 +125,6 @@ def _waiting(week: WeekRecord) -> str:
         return f"what waiting costs is not known, because no events were counted on day {LAST_DAY}"
     name = max(rates, key=lambda slo: rates[slo])
     per_hour = 100 * rates[name] / (BUDGET_DAYS * 24)
-    return f"at day {LAST_DAY}'s rate an hour of waiting costs {per_hour:.2g} % of the 30-day {name} budget"
+    return (
+        f"at day {LAST_DAY}'s rate an hour of waiting costs {format_value(per_hour, '%')} of the 30-day {name} budget"
+    )

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 
+from observability.artifacts import Regression
 from observability.definitions import Direction
 from observability.model import LAST_DAY
 from observability.report import Success
 from observability.units import format_value
-from retrospective.changes import DRIFT, change_percent, deciding, described, has_values, is_worse, size
+from retrospective.changes import DRIFT, change_text, deciding, described, has_values, is_worse, size
 from retrospective.degradations import degradations
-from retrospective.record import INCIDENTS, ObjectiveWeek, WeekRecord, change_of, family
+from retrospective.objectives import ObjectiveWeek
+from retrospective.record import INCIDENTS, WeekRecord, change_of, family
 from retrospective.wording import day_list, signed
 
 
@@ -28,7 +31,7 @@ def _objectives_met(week: WeekRecord) -> Iterator[Success]:
         actual = _over_the_week(slo)
         yield Success(
             category=week.about(slo.kpi).category,
-            description=f"{slo.name} met its objective on {_all_of(assessed)}",
+            description=f"{slo.name} met its objective on {_all_of(assessed, 'each')}",
             metric_name=slo.kpi,
             target_value=slo.limit,
             actual_value=format_value(actual, slo.unit),
@@ -52,9 +55,9 @@ def _achievement(actual: float | None, target: float, lower_is_better: bool) -> 
     return 100.0 * (target / actual if lower_is_better else actual / target)
 
 
-def _all_of(days: list[int]) -> str:
+def _all_of(days: list[int], each: str) -> str:
     missing = [day for day in range(LAST_DAY + 1) if day not in days]
-    text = f"each of the {len(days)} assessed days" if len(days) > 1 else day_list(days)
+    text = f"{each} of the {len(days)} assessed days" if len(days) > 1 else day_list(days)
     return f"{text}; not assessed: {day_list(missing)}" if missing else text
 
 
@@ -63,7 +66,7 @@ def _no_alert(week: WeekRecord) -> Iterator[Success]:
     if values and all(value == 0 for value in values.values()):
         yield Success(
             category="incidents",
-            description=f"No critical alert fired on {_all_of(list(values))}",
+            description=f"No critical alert fired on {_all_of(list(values), 'any')}",
             metric_name=INCIDENTS,
             target_value="0 incidents",
             actual_value="0 incidents",
@@ -79,8 +82,8 @@ def _improved(week: WeekRecord) -> Iterator[Success]:
                 category=row.category,
                 description=f"{described(row)} against the week before GA: a real change for the better",
                 metric_name=row.metric_name,
-                target_value=format_value(row.baseline_value, row.unit),
-                actual_value=format_value(row.current_value, row.unit),
+                target_value=format_value(row.baseline_value, row.unit, row.baseline_at_least),
+                actual_value=format_value(row.current_value, row.unit, row.current_at_least),
                 achievement_percent=None,
             )
 
@@ -110,10 +113,15 @@ def _held(week: WeekRecord) -> Iterator[Success]:
 def _within_baselines(week: WeekRecord, kpi: str) -> tuple[str, str] | None:
     rows = {row.baseline: row for row in week.rows if row.metric_name == kpi}
     both_rows = [rows.get("week_before"), rows.get("ga_day")]
-    changes = [change_percent(row) if row and has_values(row) and size(row) <= DRIFT else None for row in both_rows]
+    changes = [change_text(row) if row is not None and _held_by(row) else None for row in both_rows]
     if changes[0] is None or changes[1] is None:
         return None
-    return "the week before GA and of the GA day", f"{signed(changes[0])} and {signed(changes[1])}"
+    return "the week before GA and of the GA day", f"{changes[0]} and {changes[1]}"
+
+
+def _held_by(row: Regression) -> bool:
+    """Within 10 %, and nothing kept it from being judged. What moved below a floor did move."""
+    return has_values(row) and size(row) <= DRIFT and row.below_floor is None and row.obstacle is None
 
 
 def _within_ga_day(week: WeekRecord, kpi: str) -> tuple[str, str] | None:
@@ -121,7 +129,10 @@ def _within_ga_day(week: WeekRecord, kpi: str) -> tuple[str, str] | None:
     ga = values.pop(0, None)
     if ga is None or not values:
         return None
-    changes = [change_of(week.about(kpi), ga, value) for value in values.values()]
+    if not all(week.compares_with_ga(kpi, day) and not week.is_bound(kpi, day) for day in values):
+        return None
+    about = replace(week.about(kpi), floor=0.0)  # what moved below the floor did move
+    changes = [change_of(about, ga, value) for value in values.values()]
     known = [change for change in changes if change is not None]
     furthest = max(known, key=abs, default=math.inf)
     if len(known) < len(changes) or abs(furthest) > DRIFT:

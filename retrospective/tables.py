@@ -11,12 +11,22 @@ from observability.model import LAST_DAY
 from observability.report import CostAnalysis, Degradation, KeyMetric, Success, UnexpectedDrift
 from observability.units import format_value
 from retrospective.budgets import is_decided, month_share, state
-from retrospective.changes import baseline_name, change_text, label
+from retrospective.changes import agrees, baseline_name, change_text, label, pair_text
 from retrospective.markdown import code, prose, table
-from retrospective.record import INCIDENTS, limit, unit_of
+from retrospective.objectives import limit
+from retrospective.record import unit_of
 from retrospective.wording import both, count, day_list, listed, signed
 
+FIGURES = ("before", "ga_day", "week", "last_day")
 MOST_ANOMALIES = 10
+BETTER = "for the better"
+NO_PAIR = "by paired days only"  # where the medians of the days move the other way than the days do
+FOLDS = {
+    "counts": "ratios and rates from their counts",
+    "runs": "incidents as distinct runs",
+    "days": "incidents as days with one, because the files do not say which went on from the day before",
+    "median": "the median day",
+}
 MOST_MINUTES = 120  # longer episodes are told in hours
 
 
@@ -24,7 +34,7 @@ def key_metrics(metrics: tuple[KeyMetric, ...]) -> str:
     rows = [
         (
             code(metric.metric_name),
-            *(_value(value, _unit(metric)) for value in (metric.before, metric.ga_day, metric.week, metric.last_day)),
+            *(_figure(metric, name) for name in FIGURES),
             share(metric.coverage),
         )
         for metric in metrics
@@ -32,8 +42,16 @@ def key_metrics(metrics: tuple[KeyMetric, ...]) -> str:
     return table(("KPI", "Week before", "GA day", "Week", f"Day {LAST_DAY}", "Coverage"), rows, (1, 2, 3, 4, 5))
 
 
-def _unit(metric: KeyMetric) -> str:
-    return "" if metric.metric_name == INCIDENTS else metric.unit
+def _figure(metric: KeyMetric, name: str) -> str:
+    unit = "" if metric.folded in {"runs", "days"} else metric.unit
+    return prose(format_value(getattr(metric, name), unit, name in metric.at_least))
+
+
+def folding(metrics: tuple[KeyMetric, ...]) -> str:
+    """How the figures of a week were made, of those that are there."""
+    used = {metric.folded for metric in metrics}
+    named = [text for fold, text in FOLDS.items() if fold in used]
+    return "; ".join([*named[:-1], f"else {named[-1]}" if len(named) > 1 and "median" in used else named[-1]])
 
 
 def successes(found: tuple[Success, ...]) -> str:
@@ -73,7 +91,7 @@ def changes(rows: tuple[Regression, ...]) -> str:
             (
                 code(row.metric_name),
                 prose(baseline_name(row.baseline)),
-                _pair(row.baseline_value, row.current_value, unit_of(row.metric_name, row.unit)),
+                _pair(row),
                 change_text(row),
                 label(row),
                 _evidence(row),
@@ -99,8 +117,8 @@ def _evidence(row: Regression) -> str:
 
 
 def anomaly_counts(found: tuple[Anomaly, ...]) -> str:
-    numbers = Counter(event.severity for event in found)
-    named = ", ".join(f"{numbers[severity]} {severity}" for severity in reversed(SEVERITIES) if numbers[severity])
+    numbers = Counter(_severity(event) for event in found)
+    named = ", ".join(f"{numbers[kind]} {kind}" for kind in (*reversed(SEVERITIES), BETTER) if numbers[kind])
     shown = f"; the {MOST_ANOMALIES} most severe" if len(found) > MOST_ANOMALIES else ""
     return f"{count(len(found), 'anomaly', 'anomalies')} ({named}){shown}:"
 
@@ -115,12 +133,16 @@ def anomalies(found: tuple[Anomaly, ...]) -> str:
                 _value(event.value, unit_of(event.metric_name, event.unit)),
                 _value(event.baseline, unit_of(event.metric_name, event.unit)),
                 "?" if event.z_score is None else f"{event.z_score:+.1f}",
-                f"{event.severity}{' (maintenance)' if event.in_maintenance else ''}",
+                f"{_severity(event)}{' (maintenance)' if event.in_maintenance else ''}",
             )
             for event in found
         ],
         (2, 3, 4),
     )
+
+
+def _severity(event: Anomaly) -> str:
+    return BETTER if event.for_better else event.severity
 
 
 def _episode(event: Anomaly) -> str:
@@ -129,7 +151,6 @@ def _episode(event: Anomaly) -> str:
     minutes = (event.end - event.start).total_seconds() / 60
     lasted = count(minutes, "minute") if minutes < MOST_MINUTES else count(minutes / 60, "hour")
     return f"{when(event.start)}, {lasted}"
-    return f"{when(event.start)}, {count(minutes, 'minute')}"
 
 
 def drifts(found: tuple[UnexpectedDrift, ...]) -> str:
@@ -139,7 +160,7 @@ def drifts(found: tuple[UnexpectedDrift, ...]) -> str:
             (
                 code(drift.metric_name),
                 prose(baseline_name(drift.baseline)),
-                _pair(drift.baseline_value, drift.final_value, drift.unit),
+                _drift_pair(drift),
                 "?" if drift.drift_percent is None else signed(drift.drift_percent),
                 drift.trend,
                 "yes" if drift.investigation_needed else "no",
@@ -225,8 +246,14 @@ def _value(value: float | None, unit: str) -> str:
     return prose(format_value(value, unit))
 
 
-def _pair(before: float | None, after: float | None, unit: str) -> str:
-    return prose(both(before, after, unit))
+def _pair(row: Regression) -> str:
+    shown = agrees(row.baseline_value, row.current_value, row.change, row.of_bad_share)
+    return prose(pair_text(row) if shown else NO_PAIR)
+
+
+def _drift_pair(drift: UnexpectedDrift) -> str:
+    shown = agrees(drift.baseline_value, drift.final_value, drift.drift_percent, drift.of_bad_share)
+    return prose(both(drift.baseline_value, drift.final_value, drift.unit) if shown else NO_PAIR)
 
 
 def share(share: float | None) -> str:

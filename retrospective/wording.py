@@ -42,19 +42,21 @@ def _span(run: list[int]) -> str:
     return str(run[0]) if len(run) == 1 else f"{run[0]}–{run[-1]}"
 
 
-def both(before: float | None, after: float | None, unit: str) -> str:
+def both(before: float | None, after: float | None, unit: str, at_least: tuple[bool, bool] = (False, False)) -> str:
     """``412 → 486 ms``, or with both units where they differ: ``512 MiB → 1.2 GiB``."""
-    left, right = format_value(before, unit), format_value(after, unit)
-    head, _, tail = left.partition(" ")
-    return f"{head} → {right}" if tail and right.endswith(f" {tail}") and before is not None else f"{left} → {right}"
+    left, right = format_value(before, unit, at_least[0]), format_value(after, unit, at_least[1])
+    number, _, tail = left.removeprefix("≥ ").partition(" ")
+    if not tail or not right.endswith(f" {tail}") or before is None:
+        return f"{left} → {right}"
+    return f"{'≥ ' if left.startswith('≥ ') else ''}{number} → {right}"
 
 
-def moved(drift_percent: float) -> str:
-    """``rose 20 %``, ``fell 3.5 %``, ``did not change``."""
+def moved(drift_percent: float, least: str = "") -> str:
+    """``rose 20 %``, ``fell 3.5 %``, ``did not change``; with ``least``, ``rose at least 20 %``."""
     size = abs(drift_percent)
     if size < UNCHANGED:
         return "did not change"
-    return f"{'rose' if drift_percent > 0 else 'fell'} {size:,.{0 if size >= 10 else 1}f} %"
+    return f"{'rose' if drift_percent > 0 else 'fell'} {least}{size:,.{0 if size >= 10 else 1}f} %"
 
 
 def signed(percent: float) -> str:

@@ -38,16 +38,17 @@ def write_openmetrics(week: Week, path: Path, days: range | None = None) -> None
 def write_recording(week: Week, root: Path) -> None:
     """The week as a recording of ``release.yaml``'s queries, without a server: see ``observability.sources``."""
     from observability.kpi import step_values
-    from observability.sources.recording import RECORDING, Recorded, encode_evidence, evidence_path
+    from observability.sources.evidence import Origin, encode_evidence
+    from observability.sources.recording import RECORDING, Recorded, evidence_path
 
     release = release_file.load(RELEASE)
+    source = SourceInfo(prometheus=f"test_data/generate.py, seed {week.seed}", step_s=release.step_s)
     for service in release.services:
         for day, samples in by_day(week, service).items():
             kpis = {name: step_values(kpi, samples, release.prices) for name, kpi in release.kpis.items()}
             path = root / evidence_path(release.services, service, day)
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(encode_evidence(samples, kpis))
-    source = SourceInfo(prometheus=f"test_data/generate.py, seed {week.seed}", step_s=release.step_s)
+            path.write_bytes(encode_evidence(samples, kpis, Origin.of(release.plan, source)))
     index = Recorded.of(release.plan, release.calendar, source)
     (root / RECORDING).write_text(index.model_dump_json(indent=2) + "\n", encoding="utf-8")
 

@@ -1,6 +1,8 @@
 """What a user or a server can get wrong: one sentence on stderr, the documented exit code, no file half written."""
 
+import gzip
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -165,6 +167,49 @@ def test_the_retrospective_needs_its_inputs_named(tmp_path: Path) -> None:
     fails(stage("scripts/generate_retrospective.py", tmp_path), 2, "--auto")
 
 
+@pytest.mark.parametrize("indexed", [True, False])
+def test_the_retrospective_of_several_services_is_made_in_their_folders(tmp_path: Path, indexed: bool) -> None:
+    for service in ("checkout", "reports"):
+        (tmp_path / service / "ga_kpis").mkdir(parents=True)
+        (tmp_path / service / "ga_kpis/ga_kpi_summary.json").write_text("{}")
+    if indexed:
+        (tmp_path / "index.json").write_text("{}")
+        (tmp_path / "ga_kpis").mkdir()
+        (tmp_path / "ga_kpis/ga_kpi_summary.json").write_text(json.dumps({"timestamp": "2025-11-18T00:00:00Z"}))
+    fails(stage("scripts/generate_retrospective.py", tmp_path, "--auto"), 2, "checkout, reports", "run the command in")
+
+
+def test_a_service_without_data_ends_with_its_name_after_the_others_were_written(tmp_path: Path) -> None:
+    """Of the shipped recording, without one service's GA day; run twice, since what was found then is kept."""
+    recording = shutil.copytree(ROOT / "test_data/recording", tmp_path / "recording")
+    empty_evidence(recording / "reports/evidence/day_00.csv.gz")
+    flags = ("--release", str(ROOT / "test_data/release.yaml"), "--recording", str(recording))
+    done = stage("observability/ga_kpi_collector.py", tmp_path, *flags, "--now", AFTER)
+    assert done.returncode == 4, done.stderr
+    assert "checkout/ga_kpis/ga_kpi_summary.json" in done.stdout
+    assert "reports" not in done.stdout
+    run = ("run", str(ROOT / "test_data/release.yaml"), "--recording", str(recording), "--now", AFTER)
+    for _ in range(2):
+        done = postga(tmp_path, *run, "--output-dir", "week")
+        assert done.returncode == 4, done.stderr
+        assert done.stdout.splitlines()[-1] == "week/index.md"
+        assert done.stderr.splitlines()[-1].startswith("error: There is no baseline of reports: ")
+    assert (tmp_path / "week/checkout/docs/final/GA_7DAY_RETROSPECTIVE.md").is_file()
+    done = stage("observability/stability_monitor_7day.py", tmp_path, "--day-number", "1", *flags, "--now", AFTER)
+    assert done.returncode == 0
+    assert done.stdout == "stability/day_01_summary.json\n".replace("stability", "checkout/stability")
+    assert done.stderr.startswith("warning: There is no baseline of reports: ")
+
+
+def empty_evidence(path: Path) -> None:
+    """Take the numbers of the raw columns out of an evidence file."""
+    lines = gzip.decompress(path.read_bytes()).decode().splitlines()
+    header = next(number for number, line in enumerate(lines) if line.startswith("time,"))
+    empty = "," * lines[header].count(",")
+    rows = [line.partition(",")[0] + empty for line in lines[header + 1 :]]
+    path.write_bytes(gzip.compress("".join(f"{line}\n" for line in [*lines[: header + 1], *rows]).encode()))
+
+
 def test_an_output_folder_that_is_a_file(tmp_path: Path) -> None:
     (tmp_path / "release.yaml").write_text(RELEASE.format(url="http://127.0.0.1:9"))
     (tmp_path / "out").write_text("")
@@ -188,6 +233,18 @@ def test_an_output_folder_that_is_a_file(tmp_path: Path) -> None:
         ("release: x\nga: 2025-11-18T00:00:00Z\ncolour: red\n", "colour"),
         ("release: x\nga: 2025-11-18T00:00:00Z\nqueries: {http_requests: 'sum(x_total)'}\n", "raw series"),
         ("release: x\nga: 2025-11-18T00:00:00Z\nkpis: {mine: {kind: rate, query: nope}}\n", "kpis.mine"),
+        ("release: x\nga: 2025-11-18T00:00:00Z\nrelease: y\n", "'release' is written twice"),
+        ("release: x\nga: 2025-11-18T00:00:00Z\nqueries: {a: b, a: c}\n", "'a' is written twice"),
+        ("release: x\nga: 2025-11-18T00:00:00Z\nservices: [8080]\n", "services.0: write it as text, in quotes"),
+        ("release: x\nga: 2025-11-18T00:00:00Z\nservices: shop\n", "services: write a list"),
+        ("release: x\nga: 2025-11-18T00:00:00Z\nservices: {8080: }\n", "services.0: write it as text, in quotes"),
+        ("release: x\nga: 2025-11-18T00:00:00Z\nslos: [99.9]\n", "slos.0: write fields"),
+        ("release: x\nga: 2025-11-18T00:00:00Z\nonly: [[a]]\n", "unknown KPI"),
+        (
+            "release: x\nga: 2025-11-18T00:00:00Z\nkpis: {}\nslos:\n"
+            + 2 * "- {name: A, kpi: overall_error_rate, objective: 1}\n",
+            "two objectives are named 'A'",
+        ),
     ],
 )
 def test_a_release_file_that_cannot_be_used(tmp_path: Path, text: str, words: str) -> None:

@@ -138,6 +138,12 @@ def test_the_anomaly_part():
     assert assess(day(slo()), events(*[anomaly("critical")] * 9)).parts[-1].score == 0
 
 
+def test_a_move_for_the_better_costs_nothing():
+    fell, rose = (anomaly("critical").model_copy(update={"direction": way}) for way in ("down", "up"))
+    for event, score in ((fell, 100), (rose, 70)):
+        assert assess(day(slo(), p99_latency_ms=0.0), events(event)).parts[-1].score == score
+
+
 def test_only_the_days_anomalies_count():
     second = timedelta(seconds=1)
     at = [TODAY.start - second, TODAY.start, TODAY.end - second, TODAY.end]
@@ -214,7 +220,7 @@ def test_a_ga_value_of_0_or_none_is_no_baseline():
     report = assess(day(slo(0), db_connections=kpi("db_connections", drift=None, value=5.0)), NOTHING_FOUND)
     assert (report.parts[1].score, report.parts[1].why) == (
         None,
-        "there is no GA value to compare with, or it is 0",
+        "there is no GA value to compare with: none, 0, or of other buckets",
     )
 
 

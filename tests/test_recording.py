@@ -12,13 +12,8 @@ from hypothesis import strategies as st
 
 from observability.errors import ConfigError, NotEnoughDataError
 from observability.model import Calendar, Plan, Query, Samples, SourceInfo
-from observability.sources.recording import (
-    Recorded,
-    Recording,
-    decode_evidence,
-    encode_evidence,
-    evidence_path,
-)
+from observability.sources.evidence import Evidence, Origin, decode_evidence, encode_evidence
+from observability.sources.recording import Recorded, Recording, evidence_path
 
 GA = datetime(2025, 11, 18, tzinfo=UTC)
 STEP = 600
@@ -36,6 +31,7 @@ def query(name, kind="gauge"):
 
 QUERIES = (query("up"), query("lat", "buckets"), query("alerts", "alerts"), query("absent"))
 PLAN = Plan(("shop",), None, STEP, QUERIES)
+ORIGIN = Origin.of(PLAN, SOURCE)
 COLUMNS = {
     "up": np.array([0.1 + 0.2, NAN, -0.0, 1e-07, 12.0, 1e300] * 4),
     "lat.le.0.5": np.arange(24.0),
@@ -57,20 +53,24 @@ def same(one, other):
     )
 
 
+def encode(samples=SAMPLES, kpis=KPIS, origin=ORIGIN):
+    return encode_evidence(samples, kpis, origin)
+
+
 def decode(data):
-    return decode_evidence(data, "shop", DAY, STEP, WHERE)
+    return decode_evidence(data, "shop", DAY, STEP, WHERE).samples
 
 
 def repacked(change):
     """The evidence file with its text changed."""
-    return gzip.compress(change(gzip.decompress(encode_evidence(SAMPLES, KPIS)).decode()).encode())
+    return gzip.compress(change(gzip.decompress(encode()).decode()).encode())
 
 
 # The file
 
 
 def test_evidence_round_trips():
-    assert same(decode(encode_evidence(SAMPLES, KPIS)), SAMPLES)
+    assert same(decode(encode()), SAMPLES)
 
 
 @given(
@@ -82,30 +82,34 @@ def test_any_numbers_warnings_and_names_round_trip(values, warnings, name):
     column = np.array(values)
     column[np.isnan(column)] = NAN  # of the many NaNs, the one that numpy has
     samples = Samples("shop", DAY, STEP, {name: column}, tuple(warnings))
-    assert same(decode(encode_evidence(samples, {})), samples)
+    assert same(decode(encode(samples, {})), samples)
 
 
 def test_evidence_without_columns_round_trips():
     empty = Samples("shop", DAY, STEP, {})
-    assert same(decode(encode_evidence(empty, {})), empty)
+    assert same(decode(encode(empty, {})), empty)
 
 
 def test_the_text_is_as_documented():
-    lines = gzip.decompress(encode_evidence(SAMPLES, KPIS)).decode().split("\n")
-    assert lines[:5] == [
+    lines = gzip.decompress(encode()).decode().split("\n")
+    assert json.loads(lines[0].removeprefix("# ")) == {
+        "source": "https://prom.example:9090",
+        "queries": {query.name: {"type": query.type, "promql": query.promql} for query in QUERIES},
+    }
+    assert lines[1:6] == [
         '# "up: partial response: store-2"',
         '# "lat: odd \\"text\\"\\n# with a line, and \\u00fcnicode"',
         "time,error_rate,up_percent,query.up,query.lat.le.0.5,query.lat.le.+Inf,query.alerts,query.alerts.started",
         "2025-11-18T04:00:00Z,0.25,,0.30000000000000004,0.0,0.0,0.0,0.0",
         "2025-11-18T04:10:00Z,0.25,,,1.0,2.0,0.0,0.0",
     ]
-    assert len(lines) == 2 + 1 + STEPS + 1
+    assert len(lines) == 1 + 2 + 1 + STEPS + 1
     assert lines[-1] == ""
 
 
 def test_the_same_samples_give_the_same_bytes():
-    data = encode_evidence(SAMPLES, KPIS)
-    assert data == encode_evidence(SAMPLES, KPIS)
+    data = encode()
+    assert data == encode()
     assert data[4:8] == bytes(4)  # no time of writing (RFC 1952, MTIME)
     assert data[3] == 0  # no file name (RFC 1952, FLG)
 
@@ -124,8 +128,8 @@ def times(number, line):
     )
 
 
-WHOLE = encode_evidence(SAMPLES, KPIS)
-LAST = 2 + 1 + STEPS
+WHOLE = encode()
+LAST = 1 + 2 + 1 + STEPS
 
 
 @pytest.mark.parametrize(
@@ -139,18 +143,22 @@ LAST = 2 + 1 + STEPS
         pytest.param(gzip.compress(b"time,\xff\n"), "not gzipped text", id="not UTF-8"),
         pytest.param(b"", "no header", id="empty file"),
         pytest.param(gzip.compress(b""), "no header", id="empty text"),
+        pytest.param(
+            gzip.compress(gzip.decompress(WHOLE).split(b"\n", 1)[1]), "first line does not say", id="no origin"
+        ),
+        pytest.param(edited('"queries"', '"questions"'), "first line does not say", id="another origin"),
         pytest.param(gzip.compress(b'# "only a warning"\n'), "no header", id="no header after the warnings"),
         pytest.param(edited("time,", "when,"), "no header", id="another first column"),
         pytest.param(edited("up_percent", "error_rate"), "no header", id="a column twice"),
         pytest.param(edited("up_percent", "up\rpercent"), "no header", id="no CSV"),
         pytest.param(edited('# "up', "# up"), "not a JSON string", id="no JSON"),
         pytest.param(edited('"up: partial response: store-2"', "[1]"), "not a JSON string", id="other JSON"),
-        pytest.param(edited(",0.25,", ","), "line 4 has 7 fields, not 8", id="a field less"),
-        pytest.param(repacked(lambda text: text[:-5]), "line 27 has 7 fields, not 8", id="cut off"),
+        pytest.param(edited(",0.25,", ","), "line 5 has 7 fields, not 8", id="a field less"),
+        pytest.param(repacked(lambda text: text[:-5]), "line 28 has 7 fields, not 8", id="cut off"),
         pytest.param(edited("1e+300", "many"), "column 'query.up': .*'many'", id="no number"),
         pytest.param(edited("1e+300", "inf"), "column 'query.up' holds an infinite value", id="infinite"),
-        pytest.param(times(0, 6), "T04:30:00Z' stands where the step 2025-11-18T04:20:00Z", id="row missing"),
-        pytest.param(times(2, 6), "T04:20:00Z' stands where the step 2025-11-18T04:30:00Z", id="row twice"),
+        pytest.param(times(0, 7), "T04:30:00Z' stands where the step 2025-11-18T04:20:00Z", id="row missing"),
+        pytest.param(times(2, 7), "T04:20:00Z' stands where the step 2025-11-18T04:30:00Z", id="row twice"),
         pytest.param(edited("04:00:00Z", "04:00:00"), "'2025-11-18T04:00:00' stands", id="naive time"),
         pytest.param(times(0, LAST), "23 steps, not 24", id="last row missing"),
         pytest.param(repacked(lambda text: text[: text.index("\n2025")]), "0 steps, not 24", id="no rows"),
@@ -164,7 +172,7 @@ def test_a_broken_file_is_named_with_its_defect(data, message):
 
 def test_the_evidence_of_another_day_is_refused():
     with pytest.raises(ConfigError, match="'2025-11-18T04:00:00Z' stands where the step 2025-11-18T08:00:00Z"):
-        decode_evidence(encode_evidence(SAMPLES, KPIS), "shop", CALENDAR.window(2), STEP, WHERE)
+        decode_evidence(encode(), "shop", CALENDAR.window(2), STEP, WHERE)
 
 
 @pytest.mark.parametrize(
@@ -191,7 +199,8 @@ def record(root, plan=PLAN, days=(1,), samples=SAMPLES):
         for day in days:
             path = root / evidence_path(plan.services, service, day)
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(encode_evidence(replace(samples, service=service, window=CALENDAR.window(day)), KPIS))
+            of_day = replace(samples, service=service, window=CALENDAR.window(day))
+            path.write_bytes(encode(of_day, origin=Origin.of(plan, SOURCE)))
     return Recording(root)
 
 
@@ -255,7 +264,7 @@ def test_a_day_that_was_recorded_in_part_is_not_enough_data(tmp_path):
     source = record(tmp_path)
     until = type(DAY)(start=DAY.start, end=DAY.start + timedelta(minutes=30))
     short = replace(SAMPLES, window=until, columns={name: values[:3] for name, values in COLUMNS.items()})
-    (tmp_path / WHERE).write_bytes(encode_evidence(short, {}))
+    (tmp_path / WHERE).write_bytes(encode(short, {}))
     assert same(source.fetch(PLAN, until)["shop"], short)
     with pytest.raises(NotEnoughDataError, match=r"day_01\.csv\.gz holds 3 steps of the day, not 24"):
         source.fetch(PLAN, DAY)
@@ -290,22 +299,45 @@ def test_a_window_that_is_not_within_a_day_is_refused(tmp_path, start, end):
 
 
 @pytest.mark.parametrize(
-    ("change", "message"),
+    ("file", "change", "message"),
     [
-        ({"step_s": 60}, "made at a step of 600s, not 60s"),
-        ({"services": ("shop", "desk")}, "does not hold the service 'desk'; it holds shop"),
-        ({"queries": (*QUERIES, query("more"))}, "does not hold the query 'more'"),
+        ("recording.json", {"step_s": 60}, "made at a step of 600s, not 60s"),
+        ("recording.json", {"services": ("shop", "desk")}, "does not hold the service 'desk'; it holds shop"),
+        (WHERE, {"queries": (*QUERIES, query("more"))}, "does not hold the query 'more'"),
         (
+            WHERE,
             {"queries": (QUERIES[0].model_copy(update={"promql": "vector(1)"}),)},
             r"'up' as gauge .*, not as gauge vector",
         ),
-        ({"queries": (QUERIES[0].model_copy(update={"type": "counter"}),)}, r"'up' as gauge .*, not as counter"),
+        (WHERE, {"queries": (QUERIES[0].model_copy(update={"type": "counter"}),)}, r"'up' as gauge .*, not as counter"),
     ],
 )
-def test_another_plan_is_refused(tmp_path, change, message):
+def test_another_plan_is_refused(tmp_path, file, change, message):
     with pytest.raises(ConfigError, match=message) as raised:
         record(tmp_path).fetch(replace(PLAN, **change), DAY)
-    assert str(tmp_path / "recording.json") in str(raised.value)
+    assert str(tmp_path / file) in str(raised.value)
+
+
+def test_a_file_of_other_queries_is_refused_whatever_the_index_says(tmp_path):
+    """As a collection that was stopped half-way leaves it."""
+    source = record(tmp_path)
+    other = Plan(("shop",), None, STEP, (QUERIES[0].model_copy(update={"promql": "vector(1)"}), *QUERIES[1:]))
+    (tmp_path / WHERE).write_bytes(encode(origin=Origin.of(other, SOURCE)))
+    with pytest.raises(ConfigError, match=r"day_01\.csv\.gz holds the query 'up' as gauge vector\(1\), not as"):
+        source.fetch(PLAN, DAY)
+
+
+def test_a_file_of_another_source_is_refused(tmp_path):
+    source = record(tmp_path)
+    (tmp_path / WHERE).write_bytes(encode(origin=Origin(source="http://old", queries=ORIGIN.queries)))
+    with pytest.raises(ConfigError, match=r"day_01\.csv\.gz comes from http://old, and .*recording\.json names https"):
+        source.fetch(PLAN, DAY)
+
+
+def test_evidence_says_what_it_is_of():
+    found = decode_evidence(encode(), "shop", DAY, STEP, WHERE)
+    assert isinstance(found, Evidence)
+    assert found.origin == ORIGIN
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from observability.artifacts import DaySummary, KpiSummary, PreReleaseSummary, RegressionSummary
+from observability.artifacts import DaySummary, KpiSummary, PreReleaseSummary, RegressionSummary, SloDay
 from observability.definitions import Direction
 from observability.judgement.regression import analyse
 from observability.model import Window
@@ -121,18 +121,20 @@ def test_errors_where_there_were_none_are_a_regression():
 def test_less_than_a_tenth_of_a_percentage_point_is_no_change(name, before, after, moved):
     found = row(analysed({name: before}, {name: after}), name)
     assert found.verdict == ("fail" if moved else "pass")
-    assert (found.change != 0) is moved
-    assert ("less than 0.1 percentage points, which counts as none, within 10 %." in found.why) is not moved
+    assert found.below_floor == (None if moved else 0.1)
+    assert found.real is moved
+    assert found.why.endswith("below the floor of 0.1 percentage points; that counts as no change.") is not moved
+    assert found.change is None or found.change > 0.1  # the change itself is told either way
 
 
 def test_two_sided_kpis_never_fail():
     for before, after in ((100, 400), (400, 100), (0, 100)):
         summary = analysed({"request_rate": before}, {"request_rate": after})
         found = row(summary, "request_rate")
-        assert (found.real, found.verdict) == (True, "inconclusive")
-        assert found.why.endswith("neither direction of this KPI is worse by itself.")
+        assert (found.real, found.verdict) == (True if before else None, "inconclusive")
+        assert found.why.endswith("neither direction of this KPI is worse by itself.") is (before > 0)
         assert names(summary.regressions) == ["request_rate"]
-        assert summary.rollback_recommendation.should_rollback is False
+        assert summary.rollback_recommendation.should_rollback is not True
 
 
 def test_incidents_are_not_compared():
@@ -175,7 +177,111 @@ def test_a_drift_of_exactly_0_is_a_result():
 def test_gauges_may_be_negative(before, after, change):
     found = row(analysed({"balance": before}, {"balance": after}), "balance")
     assert found.change == (None if change is None else pytest.approx(change))
-    assert found.verdict == ("fail" if after > before else "pass")
+    assert found.verdict == ("inconclusive" if before == 0 else "fail" if after > before else "pass")
+
+
+@pytest.mark.parametrize("after", [0.0007, 5000])
+def test_from_zero_nothing_says_how_much_is_much(after):
+    """Only shares of events have a floor below which a change is none; anything else from 0 is not judged."""
+    summary = analysed({"balance": 0}, {"balance": after})
+    found = row(summary, "balance")
+    assert (found.real, found.verdict, found.severity) == (None, "inconclusive", "medium")
+    assert found.obstacle == "a baseline of 0 does not say how much is much"
+    assert found.why.endswith("is a rise from 0; a baseline of 0 does not say how much is much.")
+    assert summary.rollback_recommendation.should_rollback is not True
+
+
+def test_a_rise_below_the_floor_is_told_as_it_is():
+    found = row(analysed({"overall_error_rate": 0.0012}, {"overall_error_rate": 0.0904}), "overall_error_rate")
+    assert found.change == pytest.approx(0.0904 / 0.0012 - 1)
+    assert (found.verdict, found.below_floor) == ("pass", 0.1)
+    assert found.why == (
+        "The median change over 7 days against the week before GA is +7,433.3 % (0.0012 → 0.0904 %), below the floor "
+        "of 0.1 percentage points; that counts as no change."
+    )
+
+
+def objective(budget, kpi="overall_availability"):
+    counts = {"bad": 1, "total": 1000, "value": None, "compliant": None, "coverage": 1.0}
+    return SloDay(slo_name="A", kpi=kpi, target=100 - budget, budget=budget, unit="%", counts_bad=False, **counts)
+
+
+@pytest.mark.parametrize(
+    ("budget", "floor"), [(0.1, 0.05), (0.01, 0.005), (1.0, 0.1)], ids=["three nines", "four nines", "two nines"]
+)
+def test_the_floor_is_no_more_than_half_of_an_objectives_budget(budget, floor):
+    """0.09 points are most of what three nines allow. The error rate counts the same events as availability."""
+
+    def with_counts(days):
+        counted = {"numerator": 7.0, "denominator": 1000.0}
+        return [
+            d.model_copy(
+                update={
+                    "slos": (objective(budget),),
+                    "kpis": {name: kpi.model_copy(update=counted) for name, kpi in d.kpis.items()},
+                }
+            )
+            for d in days
+        ]
+
+    before, after = ({"overall_error_rate": rate, "overall_availability": 100 - rate} for rate in (0.0012, 0.0904))
+    past = PreReleaseSummary(days=tuple(with_counts(seven(BEFORE, before))))
+    summary = analyse(day(0), with_counts(seven(WEEK, after)), past)
+    for name in before:
+        assert row(summary, name).verdict == ("pass" if floor == 0.1 else "fail")
+        assert row(summary, name).below_floor == (0.1 if floor == 0.1 else None)
+
+
+# Histograms.
+
+
+def quantiles(numbers, value, bounds, at_least=False):
+    buckets = dict.fromkeys((*bounds, "+Inf"), 10.0)
+    days = seven(numbers, {"p99_latency_ms": value})
+    update = {"buckets": buckets, "at_least": at_least}
+    return [
+        d.model_copy(update={"kpis": {n: kpi.model_copy(update=update) for n, kpi in d.kpis.items()}}) for d in days
+    ]
+
+
+def test_quantiles_of_other_buckets_do_not_compare():
+    past = PreReleaseSummary(days=tuple(quantiles(BEFORE, 100, ("0.1", "1.0"))))
+    week = quantiles(WEEK, 200, ("0.1", "0.25", "2.5"))
+    summary = analyse(quantiles([0], 100, ("0.1", "1.0"))[0], week, past)
+    for baseline in ("week_before", "ga_day"):
+        found = row(summary, "p99_latency_ms", baseline)
+        assert (found.real, found.verdict) == (None, "inconclusive")
+        assert found.obstacle == (
+            "the histogram's buckets changed (the bounds 0.25, 1, 2.5 are not there on all days), "
+            "so the quantiles do not compare"
+        )
+    assert summary.rollback_recommendation.should_rollback is None
+    same = analyse(week[0], quantiles(WEEK, 200, ("0.1", "1.0")), past)
+    assert row(same, "p99_latency_ms").verdict == "fail"
+
+
+def test_buckets_that_change_within_the_week_do_not_compare_either():
+    past = PreReleaseSummary(days=tuple(quantiles(BEFORE, 100, ("0.1", "1.0"))))
+    week = [*quantiles(range(1, 7), 200, ("0.1", "1.0")), *quantiles([7], 200, ("0.1",))]
+    found = row(analyse(day(0), week, past), "p99_latency_ms")
+    assert (found.verdict, "the bound 1 is not there on all days" in found.why) == ("inconclusive", True)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "verdict"),
+    [
+        pytest.param((2500, True), (2500, True), "inconclusive", id="held, as far as anybody knows"),
+        pytest.param((2400, False), (2500, True), "inconclusive", id="a little more, or much more"),
+        pytest.param((2500, True), (400, False), "inconclusive", id="better by an unknown amount"),
+        pytest.param((400, False), (2500, True), "fail", id="worse with the least that it can be"),
+    ],
+)
+def test_a_quantile_beyond_the_last_bucket_is_a_lower_bound(before, after, verdict):
+    past = PreReleaseSummary(days=tuple(quantiles(BEFORE, before[0], ("2.5",), before[1])))
+    found = row(analyse(day(0), quantiles(WEEK, after[0], ("2.5",), after[1]), past), "p99_latency_ms")
+    assert (found.verdict, found.baseline_at_least, found.current_at_least) == (verdict, before[1], after[1])
+    assert ("it lies beyond the last bucket bound of 2,500 ms on" in found.why) is (verdict == "inconclusive")
+    assert ("≥ 2,500 ms" in found.impact) is (before[1] or after[1])
 
 
 # Pairs of days.
@@ -284,16 +390,14 @@ def test_kpis_that_depend_on_load_are_inconclusive_at_another_load(load, verdict
     assert row(summary, "p99_latency_ms").verdict == "fail"
     if verdict == "inconclusive":
         why = row(summary, "avg_cpu_percent").why
-        assert why.endswith(f"is +50.0 %, at {load:.2g} times the traffic; this KPI depends on the traffic.")
+        assert why.endswith(f"is +50.0 %; at {load:g} times the traffic, on which this KPI depends.")
 
 
 def test_load_from_none_to_some_and_load_that_is_not_known():
     summary = analysed(
         {"request_rate": 0, "avg_cpu_percent": 40}, {"request_rate": 5, "avg_cpu_percent": 60}, ga=day(0)
     )
-    assert row(summary, "avg_cpu_percent").why.endswith(
-        "at a traffic that was 0 before; this KPI depends on the traffic."
-    )
+    assert row(summary, "avg_cpu_percent").why.endswith("at a traffic that was 0 before, on which this KPI depends.")
     assert row(analysed({"avg_cpu_percent": 40}, {"avg_cpu_percent": 60}), "avg_cpu_percent").verdict == "fail"
 
 
@@ -362,6 +466,12 @@ def test_a_ga_summary_without_kpis_is_said():
 def test_a_rollback_is_advised_for_what_is_real_severe_and_persists(after, rollback, priority):
     advice = analysed({"p99_latency_ms": 100}, {"p99_latency_ms": after}).rollback_recommendation
     assert (advice.should_rollback, advice.priority) == (rollback, priority)
+
+
+def test_a_row_says_whether_its_change_persists():
+    for last, persists in ((140, True), (100, False)):
+        found = row(analysed({"p99_latency_ms": 100}, {"p99_latency_ms": [140] * 6 + [last]}), "p99_latency_ms")
+        assert found.persists is persists
 
 
 def test_the_advice_names_what_speaks_for_it():

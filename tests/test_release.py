@@ -44,6 +44,74 @@ def test_several_services_are_one_query(tmp_path: Path) -> None:
     assert promql(release, "cpu_limit_cores").startswith("sum by (job) (")
 
 
+@pytest.mark.parametrize(
+    ("query", "without", "with_one"),
+    [
+        ("x_total{$match}", "x_total{}", 'x_total{service="shop"}'),
+        ("x_total{a='b',$match}", "x_total{a='b'}", "x_total{a='b',service=\"shop\"}"),
+        ("x_total{$match, a='b'}", "x_total{a='b'}", "x_total{service=\"shop\", a='b'}"),
+        ("x_total{a='b', $match, c='d'}", "x_total{a='b', c='d'}", "x_total{a='b', service=\"shop\", c='d'}"),
+        ('x_total{code=~".{2,}",$match}', 'x_total{code=~".{2,}"}', 'x_total{code=~".{2,}",service="shop"}'),
+        ('x_total{code=~".{2,}"}', 'x_total{code=~".{2,}"}', 'x_total{code=~".{2,}"}'),
+    ],
+)
+def test_only_the_comma_beside_a_placeholder_goes(tmp_path: Path, query: str, without: str, with_one: str) -> None:
+    text = f"only: [request_rate]\nqueries:\n  http_requests: |-\n    {query}\n"
+    assert promql(written(tmp_path, text), "http_requests") == without
+    assert promql(written(tmp_path, text + "services: [shop]\n"), "http_requests") == with_one
+
+
+def test_what_stands_for_a_placeholder_is_not_searched_for_more(tmp_path: Path) -> None:
+    release = written(tmp_path, "services: ['a$step', 'b$by']\nmatchers: 'c=\"$match\"'\n")
+    selector = r'http_requests_total{c="$match",service=~"a\\$step|b\\$by"}'
+    assert promql(release, "http_requests") == f"last_over_time({selector}[60s])"
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "sum by ($by) (two{$match})",
+        "sum(two{$match}) by ($by)",
+        "sum by (region, service) (two{$match})",
+        "sum without (pod) (two{$match})",
+        "two{$match}",
+        "sum(two)",
+        'two{job="sum(x)",$match}',
+    ],
+)
+def test_a_gauge_may_tell_services_apart_or_concern_them_all(tmp_path: Path, query: str) -> None:
+    text = f"services: [a, b]\nonly: [db_connections]\nqueries:\n  db_sessions: |-\n    {query}\n"
+    assert promql(written(tmp_path, text), "db_sessions")
+
+
+def test_a_gauge_of_one_service_may_be_any_sum(tmp_path: Path) -> None:
+    assert written(tmp_path, "services: [a]\nqueries: {db_sessions: 'sum(two{$match})'}\n")
+
+
+@pytest.mark.parametrize("query", ["sum(two{$match})", 'max (two{service!="x",$match})', "sum by (pod) (two{$match})"])
+def test_a_gauge_that_adds_up_the_services_is_refused(tmp_path: Path, query: str) -> None:
+    text = f"services: [a, b]\nqueries:\n  db_sessions: |-\n    {query}\n"
+    with pytest.raises(ConfigError, match=r"queries\.db_sessions: this adds up all services"):
+        written(tmp_path, text)
+
+
+@pytest.mark.parametrize("query", ["http_requests", "http_latency"])
+@pytest.mark.parametrize(
+    "function",
+    ["rate", "irate", "increase", "delta", "idelta", "deriv", "histogram_quantile", "sum_over_time", "sum", "SUM"],
+)
+def test_a_counter_query_that_is_not_the_raw_series_is_refused(tmp_path: Path, query: str, function: str) -> None:
+    with pytest.raises(ConfigError, match=f"queries.{query}: .* must return the raw series"):
+        written(tmp_path, f"queries: {{{query}: '{function} (x_total{{$match}}[5m])'}}\n")
+
+
+@pytest.mark.parametrize(
+    "query", ['x_total{path="rate(x)",$match}', "request_rate{$match}", 'max_over_time(x{f="sum (\\"a"}[$step])']
+)
+def test_names_and_labels_are_no_functions(tmp_path: Path, query: str) -> None:
+    assert written(tmp_path, f"queries:\n  http_requests: |-\n    {query}\n")
+
+
 def test_one_line_replaces_a_query_for_all_of_its_kpis(tmp_path: Path) -> None:
     release = written(tmp_path, "queries: {http_requests: 'last_over_time(hits_total{$match}[$step])'}\n")
     assert promql(release, "http_requests") == "last_over_time(hits_total{}[60s])"

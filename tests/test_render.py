@@ -191,7 +191,7 @@ class TestSections:
 
     def test_health_by_day(self) -> None:
         scores = [
-            HealthReport(timestamp=GA, day_number=n, health_score=s, status="healthy", coverage=1)
+            HealthReport(timestamp=day(n).timestamp, day_number=n, health_score=s, status="healthy", coverage=1)
             for n, s in ((1, 97.4), (2, None))
         ]
         assert "- Health by day, 0 to 100: day 1 97, day 2 ?" in to_markdown(report(health=scores))

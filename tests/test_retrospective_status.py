@@ -11,8 +11,8 @@ import yaml
 
 from observability.artifacts import ComplianceDay, DaySummary, HealthReport, Regression, RegressionSummary, SloBurnDown
 from observability.errors import ConfigError
-from observability.report import Retrospective
-from retrospective.record import FLAT_KPIS, TWINS
+from observability.report import KeyMetric, Retrospective
+from retrospective.record import FLAT_KPIS, INCIDENTS, TWINS
 from retrospective.render import to_markdown
 from tests.weeks import (
     GA,
@@ -66,7 +66,7 @@ class TestStatus:
             ({"slos": [burn_down(0, 800, verdict="inconclusive")]}, "NEEDS ATTENTION", "not assessable"),
             ({"regression": regression(SEVERE), "days": SLOW}, "CRITICAL", "fix now"),
             ({"regression": regression(SEVERE, back=True), "days": SLOW}, "CRITICAL", "roll back"),
-            ({"regression": regression(SEVERE, back=True)}, "CRITICAL", "fix now"),  # day 7 is back at 400 ms
+            ({"regression": regression(SEVERE, back=True)}, "CRITICAL", "roll back"),  # as the summary advises
             ({"slos": [burn_down(3_000, 800_000)]}, "CRITICAL", "fix now"),  # burn 3.75 for 8 days: 30 days' budget
             ({"days": days({7: {"critical_incident_count": 1}})}, "CRITICAL", "fix now"),
         ],
@@ -125,7 +125,7 @@ class TestStatus:
     def test_too_little_data_is_no_verdict(self) -> None:
         found = report(ga=day(0, release="checkout-7"), days=days()[:5], regression=None)
         assert found.why.startswith(
-            "No verdict on checkout-7: 5 complete daily summaries of 7 (days 6–7 missing or partial); "
+            "No verdict on checkout-7: 5 complete daily summaries of 7 (days 6–7 missing, partial or without data); "
         )
 
     def test_no_adjective_stands_for_a_cause(self) -> None:
@@ -393,7 +393,7 @@ class TestAssemble:
 
     def test_health_scores_are_passed_on_by_day(self) -> None:
         scores = [
-            HealthReport(timestamp=GA, day_number=n, health_score=s, status="healthy", coverage=1)
+            HealthReport(timestamp=day(n).timestamp, day_number=n, health_score=s, status="healthy", coverage=1)
             for n, s in ((2, None), (1, 97.0))
         ]
         assert report(health=scores).health_by_day == {"1": 97.0, "2": None}
@@ -411,9 +411,22 @@ class TestAssemble:
         summaries = days({n: {"p99_latency_ms": slow if n == 3 else fast} for n in range(1, 8)})
         assert next(m for m in report(days=summaries).key_metrics if m.metric_name == "p99_latency_ms").week == 400
 
-    def test_incidents_are_summed(self) -> None:
-        fired = days({2: {"critical_incident_count": 1}, 3: {"critical_incident_count": 2}})
-        assert next(m for m in report(days=fired).key_metrics if m.metric_name == "critical_incident_count").week == 3
+    def metric(self, found: Retrospective, name: str) -> KeyMetric:
+        return next(metric for metric in found.key_metrics if metric.metric_name == name)
+
+    def test_an_alert_that_keeps_firing_is_one(self) -> None:
+        """It began on day 1 and was seen on all seven days; on day 4 a second one began."""
+        seen = {n: kpi(INCIDENTS, 2.0 if n == 4 else 1.0, started=1.0 if n in {1, 4} else 0.0) for n in range(1, 8)}
+        found = report(days=days({n: {INCIDENTS: value} for n, value in seen.items()}))
+        assert (self.metric(found, INCIDENTS).week, self.metric(found, INCIDENTS).folded) == (2, "runs")
+        assert "2 critical alerts on days 1–7" in found.why
+        assert "incidents as distinct runs" in to_markdown(found)
+
+    def test_without_starts_the_days_are_counted_and_not_the_alerts(self) -> None:
+        found = report(days=days({n: {INCIDENTS: 1} for n in range(1, 8)}))
+        assert (self.metric(found, INCIDENTS).week, self.metric(found, INCIDENTS).folded) == (7, "days")
+        assert "critical alerts on days 1–7" in found.why
+        assert "incidents as days with one, because the files do not say which went on" in to_markdown(found)
 
     def test_a_missing_day_counts_as_unseen(self) -> None:
         assert report(days=days()[:4]).coverage == 5 / 8

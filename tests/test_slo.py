@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from observability.artifacts import DaySummary, SloDay, SloReport
+from observability.artifacts import DaySummary, KpiSummary, SloDay, SloReport
 from observability.judgement.slo import burn_downs
 
 GA = datetime(2025, 11, 18, tzinfo=UTC)
@@ -160,6 +160,41 @@ def test_partial_days_are_left_out():
     days = [day(0, slo_day(1, 1000)), day(1, slo_day(900, 1000)).model_copy(update={"partial": True})]
     (found,) = burn_downs(days)
     assert (found.bad, found.coverage, len(found.compliance_by_day)) == (1, 1.0, 1)
+
+
+def latency_day(number, bounds, exact):
+    counted = slo_day(1, 10_000, target=99, name="Latency").model_copy(update={"kpi": "p99_latency_ms", "exact": exact})
+    latency = KpiSummary(
+        value=400,
+        unit="ms",
+        direction="lower is better",
+        category="latency",
+        kind="quantile",
+        coverage=1,
+        buckets=bounds,
+    )
+    return day(number, counted).model_copy(update={"kpis": {"p99_latency_ms": latency}})
+
+
+@pytest.mark.parametrize(
+    ("bounds", "exact", "verdict"),
+    [
+        pytest.param({"0.5": 1, "+Inf": 1}, True, "pass", id="the same"),
+        pytest.param({"0.4": 1, "0.5": 1, "+Inf": 1}, True, "pass", id="others, exact in all"),
+        pytest.param({"0.4": 1, "+Inf": 1}, False, "inconclusive", id="others, estimated in one"),
+    ],
+)
+def test_a_threshold_among_buckets_that_changed(bounds, exact, verdict):
+    (found,) = burn_downs([latency_day(0, {"0.5": 1, "+Inf": 1}, True), latency_day(1, bounds, exact)])
+    assert found.verdict == verdict
+    assert ("buckets changed among the days" in found.why) is (verdict == "inconclusive")
+
+
+def test_sums_do_not_depend_on_the_version_of_python():
+    """Python 3.12 made the built-in sum of floats exact; 3.11 loses the last digits."""
+    counts = [(0.1, 1000.1)] * 8
+    assert burn_down(*counts).total == math.fsum(total for _, total in counts)
+    assert burn_down(*counts).bad == 0.8
 
 
 def test_objectives_are_told_apart_by_name_and_a_day_may_lack_one():

@@ -22,6 +22,15 @@ def test_what_was_written_is_read(tmp_path: Path) -> None:
     assert store.read("a/b/day.json", DaySummary, "") == summary
 
 
+@pytest.mark.parametrize("root", ["a folder", "memory://store"])
+def test_what_was_deleted_is_gone_and_may_have_been_before(tmp_path: Path, root: str) -> None:
+    store = Store(root if "://" in root else tmp_path)
+    store.write_bytes("gone.json", b"{}")
+    store.delete("gone.json")
+    store.delete("gone.json")
+    assert not store.exists("gone.json")
+
+
 def test_the_same_artifact_gives_the_same_bytes(tmp_path: Path) -> None:
     store, summary = Store(tmp_path), DaySummary(timestamp=GA)
     store.write("one.json", summary)

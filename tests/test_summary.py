@@ -1,6 +1,7 @@
 """A day's summary: counts, coverage, drift, the objectives' events, cost, and the sentences that go with them."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
@@ -90,7 +91,7 @@ def test_coverage_is_observed_of_expected_samples():
     assert found.coverage == 12 / 24
     assert found.n == 12
     assert found.hourly[6:18] == (None,) * 12
-    assert (found.numerator, found.denominator) == (6 * 3600 + 6 * 7200, 24 * HOUR)  # the gap's came in after it
+    assert (found.numerator, found.denominator) == (6 * 3600 + 6 * 7200, 12 * HOUR)
 
 
 def test_a_histogram_keeps_its_buckets_and_reads_them_back_in_order():
@@ -100,6 +101,38 @@ def test_a_histogram_keeps_its_buckets_and_reads_them_back_in_order():
     assert list(json.loads(found.model_dump_json())["buckets"]) == ["0.5", "10.0", "+Inf"]
     assert found.value == pytest.approx(10_000)
     assert found.denominator == 2400
+
+
+@pytest.mark.parametrize(("slow", "at_least"), [(0.9, False), (1.1, True)])
+def test_a_quantile_beyond_the_last_bound_is_a_lower_bound(slow, at_least):
+    latency = {"http_latency.le.0.5": 50, "http_latency.le.2.5": 100 - slow, "http_latency.le.+Inf": 100}
+    for kpi in ("p99_latency_ms", "avg_p99_latency_ms"):
+        assert kpi_summary(kpi, latency).at_least is at_least
+    assert kpi_summary("p50_latency_ms", latency).at_least is False
+    assert kpi_summary("request_rate", {"http_requests": 10}).at_least is False
+
+
+@pytest.mark.parametrize(("hours", "at_least"), [(1, False), (2, True)])
+def test_a_mean_of_quantiles_is_one_where_more_than_a_few_steps_are_cut_off(hours, at_least):
+    fast, slow = 24 - hours, hours
+    latency = {"http_latency.le.2.5": [100] * fast + [90] * slow, "http_latency.le.+Inf": 100}
+    assert kpi_summary("avg_p99_latency_ms", latency).at_least is at_least
+
+
+def test_how_many_incidents_began():
+    firing = {"targets": 3, "critical_alerts": [1] * 24, "critical_alerts.started": [0] * 23 + [1]}
+    found = kpi_summary("critical_incident_count", firing)
+    assert (found.value, found.started) == (2, 1)  # one went on from the day before
+    assert kpi_summary("critical_incident_count", {"targets": 3}).started == 0
+    assert kpi_summary("critical_incident_count", {}).started is None
+
+
+def test_what_the_source_warned_of_stands_apart():
+    warned = samples({"http_requests": 10})
+    warned = replace(warned, warnings=("http_requests: a partial response",))
+    found = summarise(RELEASE, warned, 1, SOURCE, None, False)
+    assert found.source_warnings == ("http_requests: a partial response",)
+    assert set(found.source_warnings) < set(found.warnings)
 
 
 def test_hours_only_where_the_steps_divide():
@@ -173,6 +206,21 @@ def test_days_drift_against_the_ga_day_and_a_drift_of_0_is_one():
     assert ga.kpis["request_rate"].drift_percent is None
 
 
+def test_quantiles_of_other_buckets_do_not_drift():
+    ga = summary({"http_latency.le.0.5": 99.5, "http_latency.le.+Inf": 100}, day=0)
+    same = summary({"http_latency.le.0.5": 100, "http_latency.le.+Inf": 100}, ga=ga)
+    other = summary({"http_latency.le.0.5": 98, "http_latency.le.1.0": 99.5, "http_latency.le.+Inf": 100}, ga=ga)
+    assert same.kpis["p99_latency_ms"].drift_percent is not None
+    assert other.kpis["p99_latency_ms"].drift_percent is None
+    beyond = summary({"http_latency.le.0.5": 50, "http_latency.le.+Inf": 100}, day=0)
+    assert (
+        summary({"http_latency.le.0.5": 100, "http_latency.le.+Inf": 100}, ga=beyond)
+        .kpis["p99_latency_ms"]
+        .drift_percent
+        is None
+    )
+
+
 def test_worse():
     higher, lower, neither = Direction.HIGHER_IS_BETTER, Direction.LOWER_IS_BETTER, Direction.TWO_SIDED
     assert [worse(-1, d) for d in (higher, lower, neither)] == [True, False, True]
@@ -238,6 +286,13 @@ def test_slow_requests_of_a_latency_objective(threshold_ms, slow):
     assert found.value == pytest.approx(100 * (10 - slow) / 10)
     assert found.unit == f"% within {threshold_ms} ms"
     assert (found.budget, found.compliant) == (1.0, False)
+
+
+@pytest.mark.parametrize(("threshold", "exact"), [(500, True), (350, False), (None, None)])
+def test_whether_a_threshold_is_a_bound(threshold, exact):
+    kpi = "overall_availability" if threshold is None else "p99_latency_ms"
+    columns = {"http_requests": 10} if threshold is None else LATENCY
+    assert of_kpi(kpi, 99, columns, threshold).exact is exact
 
 
 def test_an_objective_without_data_or_events_is_neither_kept_nor_missed():
@@ -399,10 +454,17 @@ def test_a_day_without_any_data_says_nothing():
         (1010 * 2**20, "bytes", "1,010 MiB"),
         (3.2e9, "bytes/s", "2.98 GiB/s"),
         (2.0**62, "bytes", "4,096 PiB"),
+        (2560.4, "%", "2,560 %"),
+        (99.96, "ms", "100 ms"),
     ],
 )
 def test_format_value(value, unit, text):
     assert format_value(value, unit) == text
+
+
+def test_a_lower_bound_is_shown_as_one():
+    assert format_value(2500, "ms", at_least=True) == "≥ 2,500 ms"
+    assert format_value(None, "ms", at_least=True) == "no data"
 
 
 def test_format_change():

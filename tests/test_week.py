@@ -134,3 +134,13 @@ def test_a_run_that_is_killed_carries_on(finished: Path, tmp_path: Path) -> None
     kept = contents(tmp_path)
     kept.pop(".postga.lock", None)
     assert kept == contents(finished)
+
+
+def test_a_recording_is_read_afresh_when_it_has_changed(output: Path, tmp_path: Path) -> None:
+    """It is at hand as it is: what an earlier run kept of it does not stand in for it."""
+    recording = Path(shutil.copytree(RECORDING, tmp_path / "recording"))
+    for service in ("checkout", "reports"):
+        (recording / service / "evidence/day_04.csv.gz").unlink()
+    assert [text for text in ran(output, recording) if text.startswith("warning: ") and "day_04" in text]
+    report = json.loads((output / "checkout/docs/final/GA_7DAY_RETROSPECTIVE.json").read_text())
+    assert report["days_present"] == [1, 2, 3, 5, 6, 7]

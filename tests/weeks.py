@@ -122,7 +122,7 @@ def cost(total: float | None, **parts: float) -> CostDay:
 
 def row(metric: str, before: float | None, after: float | None, **fields: Any) -> Regression:
     """One KPI against one baseline; not tested against the GA day, tested and not real against the week before."""
-    unit, direction, category, _ = ABOUT[metric]
+    unit, direction, category, kind = ABOUT[metric]
     change = after / before - 1 if before and after is not None else None
     baseline = fields.get("baseline", "week_before")
     return Regression(
@@ -141,6 +141,7 @@ def row(metric: str, before: float | None, after: float | None, **fields: Any) -
             "direction": direction,
             "real": None if baseline == "ga_day" else False,
             "change": change,
+            "of_bad_share": kind == "ratio" and direction is HIGHER,
             "n": 7,
             **fields,
         }

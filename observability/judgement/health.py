@@ -8,6 +8,7 @@ whatever the rest says.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 from observability.artifacts import Anomaly, AnomalyEvents, DaySummary, HealthPart, HealthReport, KpiSummary, SloDay
@@ -23,7 +24,7 @@ ZERO_AT_DRIFT_PERCENT = 50.0
 VETO_BURN, VETO_CAP = 10.0, 30.0
 POINTS = {"low": 2.0, "medium": 5.0, "high": 15.0, "critical": 30.0}
 HEALTHY, DEGRADED = 90.0, 70.0
-NO_DRIFT = "there is no GA value to compare with, or it is 0"
+NO_DRIFT = "there is no GA value to compare with: none, 0, or of other buckets"
 LOOK_FIRST = {
     "errors": "the failing requests by route and pod",
     "availability": "the failing requests by route and pod",
@@ -41,7 +42,7 @@ def assess(day: DaySummary, events: AnomalyEvents | None) -> HealthReport:
     """The health of one day; of the release's anomalies, those of the day count."""
     found = _of_the_day(day, events)
     parts = (*_budget_parts(day.slos), *_drift_parts(day.kpis), _anomaly_part(found))
-    assessed = sum(part.weight * _seen(part, day) for part in parts) / sum(part.weight for part in parts)
+    assessed = math.fsum(part.weight * _seen(part, day) for part in parts) / math.fsum(part.weight for part in parts)
     vetoes = _vetoes(day)
     score = _score(parts, assessed, bool(vetoes))
     return HealthReport(
@@ -60,12 +61,17 @@ def assess(day: DaySummary, events: AnomalyEvents | None) -> HealthReport:
 
 
 def _of_the_day(day: DaySummary, events: AnomalyEvents | None) -> list[Anomaly] | None:
-    """None where the detector did not score the day: no anomalies were found, and none could be."""
+    """Those that are not for the better. None where the detector did not score the day: none could be found."""
     if events is None or day.window is None or (events.scored and not any(events.scored.values())):
         return None
     if events.window is not None and not _covers(events.window, day.window):
         return None
-    return [event for event in events.anomalies if day.window.start <= event.timestamp < day.window.end]
+    of_day = [event for event in events.anomalies if day.window.start <= event.timestamp < day.window.end]
+    return [event for event in of_day if not event.is_better(_direction(day, event.metric_name))]
+
+
+def _direction(day: DaySummary, kpi: str) -> Direction:
+    return day.kpis[kpi].direction if kpi in day.kpis else Direction.TWO_SIDED
 
 
 def _covers(scored: Window, day: Window) -> bool:
@@ -122,7 +128,7 @@ def _drift_part(name: str, kpi: KpiSummary, weight: float) -> HealthPart:
 def _anomaly_part(found: list[Anomaly] | None) -> HealthPart:
     if found is None:
         return HealthPart(name="Anomalies", weight=ANOMALY_WEIGHT, score=None, kpi=None, why="no anomaly data")
-    score = max(0.0, 100.0 - sum(POINTS[event.severity] for event in found))
+    score = max(0.0, 100.0 - math.fsum(POINTS[event.severity] for event in found))
     counts = {severity: sum(event.severity == severity for event in found) for severity in reversed(POINTS)}
     why = ", ".join(f"{count} {severity}" for severity, count in counts.items() if count) or "none"
     return HealthPart(name="Anomalies", weight=ANOMALY_WEIGHT, score=score, kpi=None, why=why)
@@ -154,7 +160,7 @@ def _score(parts: Sequence[HealthPart], assessed: float, vetoed: bool) -> float 
     scored = [(part.weight, part.score) for part in parts if part.score is not None]
     if not any(part.kpi is not None and part.score is not None for part in parts):
         return None
-    mean = sum(weight * score for weight, score in scored) / sum(weight for weight, _ in scored)
+    mean = math.fsum(weight * score for weight, score in scored) / math.fsum(weight for weight, _ in scored)
     return min(mean, 100.0 * assessed, VETO_CAP if vetoed else 100.0)
 
 

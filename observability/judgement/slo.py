@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 from observability.artifacts import ComplianceDay, DaySummary, SloBurnDown, SloDay, Verdict
@@ -11,29 +12,46 @@ BUDGET_DAYS = 30.0  # the usual SLO period (Google SRE workbook, ch. 2)
 MIN_EVENTS = 1000.0  # fewer events than this in the window decide nothing
 MIN_COVERAGE = 0.95  # less than this of the window seen, and a budget that was not overspent is not known to be kept
 
+CHANGED = (
+    " The histogram's buckets changed among the days and the threshold is not a bound on all of them, so the days' "
+    "counts are estimates that do not compare."
+)
+
 
 def burn_downs(days: Sequence[DaySummary]) -> tuple[SloBurnDown, ...]:
     """One burn-down per objective, over the GA day and the days after it.
 
     The window's budget is ``budget · events of the window``: event-weighted, so that an hour of errors at night costs
     what it cost (SRE workbook, ch. 2). Consumption is not capped, and the days' shares add up to it. The share of the
-    30-day budget takes the window's mean traffic for the whole period. Partial days are left out.
+    30-day budget takes the window's mean traffic for the whole period. Partial days are left out. An objective with a
+    threshold is inconclusive where the buckets changed among its days, unless the threshold is a bound on all of them.
     """
     days = [day for day in days if not day.partial]
     names = dict.fromkeys(slo.slo_name for day in days for slo in day.slos)
     return tuple(
-        _burn_down({day.day_number: slo for day in days for slo in day.slos if slo.slo_name == name}, len(days))
+        _burn_down(
+            {day.day_number: slo for day in days for slo in day.slos if slo.slo_name == name},
+            len(days),
+            _buckets_changed(days, name),
+        )
         for name in names
     )
 
 
-def _burn_down(by_day: Mapping[int, SloDay], days: int) -> SloBurnDown:
+def _buckets_changed(days: Sequence[DaySummary], name: str) -> bool:
+    """Whether the days' counts up to a threshold are estimated from different buckets."""
+    found = [(slo, day.kpis.get(slo.kpi)) for day in days for slo in day.slos if slo.slo_name == name]
+    bounds = {frozenset(kpi.buckets) for slo, kpi in found if kpi and kpi.buckets is not None and slo.exact is not None}
+    return len(bounds) > 1 and not all(slo.exact for slo, _ in found if slo.exact is not None)
+
+
+def _burn_down(by_day: Mapping[int, SloDay], days: int, changed: bool) -> SloBurnDown:
     slo = next(iter(by_day.values()))
     counted = [(day.bad, day.total) for day in by_day.values() if day.bad is not None and day.total is not None]
-    bad, total = sum(bad for bad, _ in counted), sum(total for _, total in counted)
+    bad, total = math.fsum(bad for bad, _ in counted), math.fsum(total for _, total in counted)
     allowed = allowed_events(slo.budget, total)
     burn_rate = bad / allowed if allowed > 0 else None
-    coverage = sum(day.coverage for day in by_day.values()) / days
+    coverage = math.fsum(day.coverage for day in by_day.values()) / days
     spent = None if burn_rate is None else burn_rate * len(counted) / BUDGET_DAYS
     return SloBurnDown(
         slo_name=slo.slo_name,
@@ -50,8 +68,8 @@ def _burn_down(by_day: Mapping[int, SloDay], days: int) -> SloBurnDown:
         days_to_exhaustion=_days_left(burn_rate, spent, total),
         compliance_by_day=_by_day(by_day, allowed),
         coverage=coverage,
-        verdict=_verdict(burn_rate, total, coverage),
-        why=_why(bad, total, allowed, len(counted), coverage),
+        verdict=_verdict(burn_rate, total, coverage, changed),
+        why=_why(bad, total, allowed, len(counted), coverage) + (CHANGED if changed and total > 0 else ""),
     )
 
 
@@ -64,10 +82,10 @@ def _days_left(burn_rate: float | None, spent: float | None, total: float) -> fl
     return (1 - spent) * BUDGET_DAYS / burn_rate if burn_rate > 0 else None
 
 
-def _verdict(burn_rate: float | None, total: float, coverage: float) -> Verdict:
+def _verdict(burn_rate: float | None, total: float, coverage: float, changed: bool) -> Verdict:
     if burn_rate is None:
         return "no data"
-    if total < MIN_EVENTS:
+    if total < MIN_EVENTS or changed:
         return "inconclusive"
     if burn_rate > 1:
         return "fail"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 from datetime import timedelta
 from decimal import Decimal
 
@@ -16,6 +17,7 @@ from observability.units import format_value
 
 HOURS = 24
 LARGE_DRIFT_PERCENT = 30.0  # the documents' "regression"
+MOST_CUT_OFF = 0.05  # share of the steps beyond the buckets, up to which a mean over the steps is taken as it is
 UNEXPECTED_DRIFT_PERCENT = 10.0  # the documents' "unexpected drift"
 
 
@@ -26,7 +28,7 @@ def summarise(
     kpis_of = release.kpis_of(samples.service)
     kpi_summaries = {name: summarise_kpi(kpi, samples, release.prices) for name, kpi in kpis_of.items()}
     if ga is not None:
-        kpi_summaries = {name: _with_drift(found, ga.value(name)) for name, found in kpi_summaries.items()}
+        kpi_summaries = {name: _with_drift(found, ga, name) for name, found in kpi_summaries.items()}
     slos = tuple(slo_day(slo, kpis_of[slo.kpi], kpi_summaries[slo.kpi]) for slo in release.slos_of(samples.service))
     expected = [kpi_summaries[name].coverage for name, kpi in kpis_of.items() if _can_have_data(kpi, release)]
     flat = {key: kpi_summaries[key].value for key in FLAT_KEYS if key in kpi_summaries}
@@ -43,6 +45,7 @@ def summarise(
         partial=partial,
         coverage=float(np.mean(expected)) if expected else None,
         warnings=tuple(f"{n}: {k.note}" for n, k in kpi_summaries.items() if k.note) + samples.warnings,
+        source_warnings=samples.warnings,
         rollback_recommendation=_one_day(kpi_summaries, slos) if day_number > 0 else None,
         source=source,
         queries={query.name: query.promql for query in release.plan.queries},
@@ -66,6 +69,7 @@ def summarise_kpi(kpi: Kpi, samples: Samples, prices: PriceList | None) -> KpiSu
         **_counts(kpi, samples),
         **_distribution(seen),
         hourly=_hourly(kpi, samples, values),
+        at_least=value is not None and _is_lower_bound(kpi, samples),
         note=None if value is not None else _why_missing(kpi, coverage, prices),
     )
 
@@ -77,9 +81,8 @@ def _counts(kpi: Kpi, samples: Samples) -> dict[str, object]:
             return {}
         return {"numerator": float(np.nansum(numerator)), "denominator": float(np.nansum(denominator))}
     if kpi.kind is Kind.RATE and kpi.query is not None and kpi.query in samples.columns:
-        counts = samples.columns[kpi.query]
-        seconds = float(np.nansum(kpis.elapsed_seconds(counts, samples.step_s)))
-        return {"numerator": float(np.nansum(counts)), "denominator": seconds}
+        count, seconds = kpis.rate_totals(kpi, samples)
+        return {"numerator": count, "denominator": seconds}
     if kpi.kind is Kind.QUANTILE:
         bounds, cumulative = kpis.bucket_counts(samples, str(kpi.query))
         if np.isnan(cumulative).all():
@@ -87,7 +90,24 @@ def _counts(kpi: Kpi, samples: Samples) -> dict[str, object]:
         totals = np.nansum(cumulative, axis=1)
         names = ["+Inf" if np.isinf(bound) else repr(float(bound)) for bound in bounds]
         return {"buckets": dict(zip(names, totals.tolist(), strict=True)), "denominator": float(totals[-1])}
+    if kpi.kind is Kind.INCIDENTS and not np.isnan(kpis.step_values(kpi, samples)).all():
+        started = samples.columns.get(f"{kpi.query}.started", np.zeros(0))
+        return {"started": float(np.nansum(started))}
     return {}
+
+
+def _is_lower_bound(kpi: Kpi, samples: Samples) -> bool:
+    """Whether the quantile lies beyond the last finite bound, where its value is that bound; of a mean over the steps
+    (``avg_p99_latency_ms``), whether more than 5 % of the steps with traffic do."""
+    if kpi.kind is not Kind.QUANTILE or kpi.quantile is None:
+        return False
+    _, cumulative = kpis.bucket_counts(samples, str(kpi.query))
+    if kpi.fold == "pooled":
+        cumulative = np.nansum(cumulative, axis=1, keepdims=True)
+    if len(cumulative) < 2:
+        return False
+    busy = cumulative[:, cumulative[-1] > 0]
+    return bool((kpi.quantile * busy[-1] > busy[-2]).mean() > MOST_CUT_OFF) if busy.size else False
 
 
 def _distribution(seen: Array) -> dict[str, float]:
@@ -133,8 +153,18 @@ def drift_percent(value: float | None, baseline: float | None) -> float | None:
     return 100.0 * (value - baseline) / abs(baseline)
 
 
-def _with_drift(summary: KpiSummary, baseline: float | None) -> KpiSummary:
+def _with_drift(summary: KpiSummary, ga: DaySummary, name: str) -> KpiSummary:
+    """No drift between quantiles of histograms with other buckets, or from one that is beyond them."""
+    baseline = ga.value(name)
+    first = ga.kpis.get(name)
+    if first is not None and (first.at_least or not same_buckets(summary, first)):
+        baseline = None
     return summary.model_copy(update={"drift_percent": drift_percent(summary.value, baseline)})
+
+
+def same_buckets(one: KpiSummary, other: KpiSummary) -> bool:
+    """Whether two quantiles come from the same bucket bounds, as far as both are known."""
+    return one.buckets is None or other.buckets is None or one.buckets.keys() == other.buckets.keys()
 
 
 def budget(objective: float, counts_bad: bool) -> float:
@@ -161,6 +191,7 @@ def slo_day(slo: Objective, kpi: Kpi, summary: KpiSummary) -> SloDay:
         "unit": "%" if slo.threshold is None else f"% within {slo.threshold:g} {kpi.unit}",
         "counts_bad": counts_bad,
         "coverage": summary.coverage,
+        "exact": _is_bound(slo, kpi, summary),
     }
     if events is None:
         return SloDay(**common, bad=None, total=None, value=None, compliant=None, note="no data")
@@ -184,6 +215,13 @@ def _slo_events(slo: Objective, kpi: Kpi, summary: KpiSummary) -> tuple[float, f
     return bad, summary.denominator
 
 
+def _is_bound(slo: Objective, kpi: Kpi, summary: KpiSummary) -> bool | None:
+    """Whether the threshold is one of the bounds, so that no event is counted by interpolation."""
+    if slo.threshold is None or summary.buckets is None:
+        return None
+    return any(math.isclose(float(bound), slo.threshold / kpi.scale) for bound in summary.buckets)
+
+
 def _count_up_to(threshold: float, buckets: dict[str, float]) -> float:
     """How many observations were at most ``threshold``: exact at a bucket's bound, linear between two."""
     bounds = [0.0, *(float(bound) for bound in buckets)]
@@ -204,11 +242,11 @@ def cost_day(samples: Samples, prices: PriceList | None) -> CostDay | None:
     return CostDay(
         currency=prices.currency,
         hours=hours,
-        compute=sum(compute) if compute and not {"cpu", "memory"} & set(missing) else None,
+        compute=math.fsum(compute) if compute and not {"cpu", "memory"} & set(missing) else None,
         storage=costs.get("storage"),
         network=costs.get("network"),
         other=costs.get("other"),
-        total=sum(costs.values()) if costs and not missing else None,
+        total=math.fsum(costs.values()) if costs and not missing else None,
         note=f"no usage data for {', '.join(missing)}" if missing else None,
     )
 
