@@ -80,5 +80,6 @@ def _summary(week: Week, index: ReleaseIndex) -> str:
     for entry in index.services:
         lines.append(f"{entry.service}: {entry.overall_status}, {entry.advice}")
         lines.append(f"  {entry.why}")
-        lines.append(f"  {week.layout.store.location(entry.report)}")
+        if len(index.services) > 1:
+            lines.append(f"  {week.layout.store.location(entry.report)}")
     return "\n".join(lines)

@@ -335,6 +335,19 @@ def test_fewer_than_five_pairs_are_inconclusive():
     assert found.why.endswith("is +100.0 %; fewer than 5 days have a partner in the week before GA.")
 
 
+def test_the_shortened_days_of_a_rehearsal_are_not_tested():
+    short = [
+        found.model_copy(
+            update={"window": Window(start=found.window.start, end=found.window.start + timedelta(hours=1))}
+        )
+        for found in seven(WEEK, {"p99_latency_ms": 800.0})
+    ]
+    past = PreReleaseSummary(days=tuple(seven(BEFORE, {"p99_latency_ms": 400.0})))
+    found = row(analyse(day(0, p99_latency_ms=800.0), short, past), "p99_latency_ms")
+    assert (found.real, found.verdict) == (None, "inconclusive")
+    assert found.why.endswith("the days were shortened, and the rule was measured on whole days.")
+
+
 def test_values_without_a_common_weekday_are_not_called_missing():
     before, after = [None] * 6 + [100], [200] + [None] * 6
     found = row(analysed({"p99_latency_ms": before}, {"p99_latency_ms": after}), "p99_latency_ms")

@@ -17,6 +17,7 @@ from observability.model import DAYS_BEFORE
 REAL_CHANGE = 0.10
 MIN_COVERAGE = 0.5  # a day of which less was seen is not compared
 LAST_DAYS = 2  # a change that the last days no longer show has not persisted
+WHOLE_DAY_S = 86_400
 LAST_BIT = 1 - 1e-9  # 100 − 99.9 is a little less than 0.1
 
 Role = Literal["week_before", "ga_day"]
@@ -52,6 +53,12 @@ class Comparison:
             if before is not None and after is not None:
                 pairs.append((before, after))
         return pairs
+
+    @property
+    def is_rehearsed(self) -> bool:
+        """Whether the days were shortened."""
+        windows = [day.window for day in self.week.values() if day.window is not None]
+        return any(window.seconds < WHOLE_DAY_S for window in windows)
 
     @cached_property
     def floor(self) -> float | None:

@@ -113,6 +113,8 @@ def _obstacle(found: Comparison, load: float | None) -> str | None:
         return f"at {times}, on which this KPI depends"
     if _is_from_zero(found):
         return "a baseline of 0 does not say how much is much"
+    if found.role == "week_before" and found.is_rehearsed:
+        return "the days were shortened, and the rule was measured on whole days"
     if found.role == "week_before" and len(found.changes) < MIN_PAIRS:
         return f"fewer than {MIN_PAIRS} days have a partner in {ROLES[found.role]}"
     return None
