@@ -79,6 +79,9 @@ class SloDay(Part):
     compliant: bool | None
     coverage: Share
     exact: bool | None = Field(default=None, description="whether the threshold is a bucket's bound")
+    bad_between: tuple[float, float] | None = Field(
+        default=None, description="the fewest and the most bad events that the buckets allow; None: `bad` is exact"
+    )
     note: str | None = None
 
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 Array: TypeAlias = "np.ndarray[tuple[int], np.dtype[np.float64]]"
 
+MIXED_BOUNDS = "its targets have different bucket bounds"  # how a source begins to warn of it, behind the query's name
+
 FIRST_DAY, LAST_DAY, DAYS_BEFORE = 1, 7, 7
 
 _DURATION = re.compile(r"(\d+)(ms|s|m|h|d)")

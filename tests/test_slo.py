@@ -249,3 +249,19 @@ def test_the_order_of_the_days_does_not_matter(counts, order):
 def test_a_report_reads_back_the_same(counts):
     report = SloReport(slo_burn_downs=(burn_down(*counts),))
     assert SloReport.model_validate_json(report.model_dump_json()) == report
+
+
+@pytest.mark.parametrize(
+    ("between", "verdict"),
+    [
+        pytest.param((10, 90), "pass", id="at most 90 of the 100 that are allowed"),
+        pytest.param((10, 900), "inconclusive", id="10 to 900: nobody knows"),
+        pytest.param((110, 900), "fail", id="at least 110"),
+    ],
+)
+def test_a_threshold_between_two_bounds_decides_only_where_both_ends_agree(between, verdict):
+    """99 % of 10,000 events: 100 may be bad."""
+    estimated = slo_day(50, 10_000, target=99).model_copy(update={"bad_between": between, "exact": False})
+    (found,) = burn_downs([day(0, estimated)])
+    assert found.verdict == verdict
+    assert f"The buckets say only that {between[0]} to {between[1]} were bad" in found.why

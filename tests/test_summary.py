@@ -285,7 +285,8 @@ def test_slow_requests_of_a_latency_objective(threshold_ms, slow):
     assert found.total == 240
     assert found.value == pytest.approx(100 * (10 - slow) / 10)
     assert found.unit == f"% within {threshold_ms} ms"
-    assert (found.budget, found.compliant) == (1.0, False)
+    # Of ten requests at least two are slow where a bound tells, and the objective allows a tenth of one.
+    assert (found.budget, found.compliant) == (1.0, None if threshold_ms == 9000 else False)
 
 
 @pytest.mark.parametrize(("threshold", "exact"), [(500, True), (350, False), (None, None)])

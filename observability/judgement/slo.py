@@ -50,6 +50,7 @@ def _burn_down(by_day: Mapping[int, SloDay], days: int, changed: bool) -> SloBur
     counted = [(day.bad, day.total) for day in by_day.values() if day.bad is not None and day.total is not None]
     bad, total = math.fsum(bad for bad, _ in counted), math.fsum(total for _, total in counted)
     allowed = allowed_events(slo.budget, total)
+    between = _between(by_day)
     burn_rate = bad / allowed if allowed > 0 else None
     coverage = math.fsum(day.coverage for day in by_day.values()) / days
     spent = None if burn_rate is None else burn_rate * len(counted) / BUDGET_DAYS
@@ -68,8 +69,10 @@ def _burn_down(by_day: Mapping[int, SloDay], days: int, changed: bool) -> SloBur
         days_to_exhaustion=_days_left(burn_rate, spent, total),
         compliance_by_day=_by_day(by_day, allowed),
         coverage=coverage,
-        verdict=_verdict(burn_rate, total, coverage, changed),
-        why=_why(bad, total, allowed, len(counted), coverage) + (CHANGED if changed and total > 0 else ""),
+        verdict=_verdict(between, allowed, total, coverage, changed),
+        why=_why(bad, total, allowed, len(counted), coverage)
+        + (CHANGED if changed and total > 0 else "")
+        + (_estimated(between, allowed) if total > 0 else ""),
     )
 
 
@@ -82,14 +85,28 @@ def _days_left(burn_rate: float | None, spent: float | None, total: float) -> fl
     return (1 - spent) * BUDGET_DAYS / burn_rate if burn_rate > 0 else None
 
 
-def _verdict(burn_rate: float | None, total: float, coverage: float, changed: bool) -> Verdict:
-    if burn_rate is None:
+def _between(by_day: Mapping[int, SloDay]) -> tuple[float, float]:
+    """The fewest and the most bad events of the window; the same where all of them were counted exactly."""
+    counted = [day.bad_between or (day.bad, day.bad) for day in by_day.values() if day.bad is not None]
+    return math.fsum(fewest for fewest, _ in counted), math.fsum(most for _, most in counted)
+
+
+def _verdict(between: tuple[float, float], allowed: float, total: float, coverage: float, changed: bool) -> Verdict:
+    if allowed <= 0:
         return "no data"
     if total < MIN_EVENTS or changed:
         return "inconclusive"
-    if burn_rate > 1:
+    if between[0] > allowed:
         return "fail"
-    return "pass" if coverage >= MIN_COVERAGE else "inconclusive"
+    return "pass" if between[1] <= allowed and coverage >= MIN_COVERAGE else "inconclusive"
+
+
+def _estimated(between: tuple[float, float], allowed: float) -> str:
+    fewest, most = between
+    if fewest == most:
+        return ""
+    text = f" The buckets say only that {fewest:,.0f} to {most:,.0f} were bad"
+    return f"{text}: put a bound at the threshold." if fewest <= allowed < most else f"{text}."
 
 
 def _by_day(by_day: Mapping[int, SloDay], allowed: float) -> tuple[ComplianceDay, ...]:

@@ -12,7 +12,7 @@ import numpy as np
 from observability import kpi as kpis
 from observability.artifacts import FLAT_KEYS, CostDay, DaySummary, KpiSummary, RollbackRecommendation, SloDay
 from observability.definitions import Direction, Kind, Kpi, Objective, PriceList, Release
-from observability.model import Array, Samples, SourceInfo
+from observability.model import MIXED_BOUNDS, Array, Samples, SourceInfo
 from observability.units import format_value
 
 HOURS = 24
@@ -29,7 +29,10 @@ def summarise(
     kpi_summaries = {name: summarise_kpi(kpi, samples, release.prices) for name, kpi in kpis_of.items()}
     if ga is not None:
         kpi_summaries = {name: _with_drift(found, ga, name) for name, found in kpi_summaries.items()}
-    slos = tuple(slo_day(slo, kpis_of[slo.kpi], kpi_summaries[slo.kpi]) for slo in release.slos_of(samples.service))
+    slos = tuple(
+        slo_day(slo, kpis_of[slo.kpi], kpi_summaries[slo.kpi], _is_mixed(kpis_of[slo.kpi], samples))
+        for slo in release.slos_of(samples.service)
+    )
     expected = [kpi_summaries[name].coverage for name, kpi in kpis_of.items() if _can_have_data(kpi, release)]
     flat = {key: kpi_summaries[key].value for key in FLAT_KEYS if key in kpi_summaries}
     return DaySummary(
@@ -177,9 +180,15 @@ def allowed_events(budget_percent: float, total: float) -> float:
     return float(Decimal(str(budget_percent)) * Decimal(total) / 100)
 
 
-def slo_day(slo: Objective, kpi: Kpi, summary: KpiSummary) -> SloDay:
+def _is_mixed(kpi: Kpi, samples: Samples) -> bool:
+    """Whether the source warned that the KPI's histogram adds up different buckets."""
+    return any(warning.startswith(f"{kpi.query}: {MIXED_BOUNDS}") for warning in samples.warnings)
+
+
+def slo_day(slo: Objective, kpi: Kpi, summary: KpiSummary, mixed: bool = False) -> SloDay:
     """Bad and all events of the day. ``value`` is the share of good events in per cent, or that of bad ones for a KPI
-    for which lower is better."""
+    for which lower is better. Where a threshold lies between two buckets, or the buckets are ``mixed``, ``bad`` is an
+    estimate, and the day is compliant or not only if it is so at both ends of what the buckets allow."""
     counts_bad = kpi.direction is Direction.LOWER_IS_BETTER and slo.threshold is None
     allowed = budget(slo.objective, counts_bad)
     events = _slo_events(slo, kpi, summary)
@@ -198,8 +207,17 @@ def slo_day(slo: Objective, kpi: Kpi, summary: KpiSummary) -> SloDay:
     bad, total = events
     if total == 0:
         return SloDay(**common, bad=bad, total=total, value=None, compliant=None, note="no events")
-    value = 100.0 * (bad if counts_bad else total - bad) / total
-    return SloDay(**common, bad=bad, total=total, value=value, compliant=bad <= allowed_events(allowed, total))
+    between = (0.0, total) if mixed and slo.threshold is not None else _bad_between(slo, kpi, summary)
+    fewest, most = between or (bad, bad)
+    limit = allowed_events(allowed, total)
+    return SloDay(
+        **common,
+        bad=bad,
+        total=total,
+        value=100.0 * (bad if counts_bad else total - bad) / total,
+        compliant=True if most <= limit else False if fewest > limit else None,
+        bad_between=between,
+    )
 
 
 def _slo_events(slo: Objective, kpi: Kpi, summary: KpiSummary) -> tuple[float, float] | None:
@@ -220,6 +238,16 @@ def _is_bound(slo: Objective, kpi: Kpi, summary: KpiSummary) -> bool | None:
     if slo.threshold is None or summary.buckets is None:
         return None
     return any(math.isclose(float(bound), slo.threshold / kpi.scale) for bound in summary.buckets)
+
+
+def _bad_between(slo: Objective, kpi: Kpi, summary: KpiSummary) -> tuple[float, float] | None:
+    """The fewest and the most events that can have taken longer than a threshold between two bounds."""
+    if slo.threshold is None or summary.buckets is None or _is_bound(slo, kpi, summary):
+        return None
+    total, at = summary.buckets["+Inf"], slo.threshold / kpi.scale
+    surely_good = max((count for bound, count in summary.buckets.items() if float(bound) < at), default=0.0)
+    maybe_good = min(count for bound, count in summary.buckets.items() if float(bound) > at)
+    return total - maybe_good, total - surely_good
 
 
 def _count_up_to(threshold: float, buckets: dict[str, float]) -> float:

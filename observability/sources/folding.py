@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from observability.errors import ConfigError
-from observability.model import Plan, Query, Samples, Window
+from observability.model import MIXED_BOUNDS, Plan, Query, Samples, Window
 from observability.sources import counters
 from observability.sources.answer import Answer
 from observability.sources.counters import Values
@@ -120,7 +120,7 @@ def _mixed_bounds(answer: Answer, rows: Sequence[int], plan: Plan) -> list[str]:
             bounds.setdefault(target_of(answer.labels[row], plan), set()).add(answer.labels[row]["le"])
     if len({frozenset(found) for found in bounds.values()}) < 2:
         return []
-    return [f"{answer.query.name}: its targets have different bucket bounds, and quantiles over all of them are off"]
+    return [f"{answer.query.name}: {MIXED_BOUNDS}, and quantiles over all of them are off"]
 
 
 def _left_out(answer: Answer, targets: set[Target]) -> list[str]:
