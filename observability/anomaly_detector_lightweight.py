@@ -50,6 +50,8 @@ def main(
 
     found = commands.the_release(release, prometheus_url, lambda: readers.read_ga(Store(), str(baseline)).timestamp)
     layout = Layout(Store(output_file.parent), found.services)
+    if release is not None and len(found.services) == 1 and baseline.is_file():
+        readers.read_baselines(found, layout, baseline)  # refuses that of another service or GA
     source = gather.open_source(found, recording)
     with commands.progress("scoring") as advance:
         written = stages.detect(

@@ -57,7 +57,7 @@ def main(
     if present < window.end:
         raise ConfigError(f"The GA day ends at {format_instant(window.end)}, which --now says is not over yet.")
     with commands.progress("collecting") as advance:
-        commands.say(*stages.collect_ga(found, source, layout, advance))
+        commands.say(*stages.collect_ga(found, source, layout, advance, commands.warn))
     missing = readers.missing_baselines(found, layout)
     if missing is not None:
         raise NotEnoughDataError(missing)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -56,6 +56,8 @@ def collect(release: Release, source: Source, layout: Layout, number: int) -> di
     window = release.calendar.window(number)
     kept = _kept(release, source, layout, number)
     found = _completed(release, source, kept, window)
+    if _missing(release.plan, kept):
+        found = {service: _with_losses(release, layout, number, samples) for service, samples in found.items()}
     if not any(has_data(release, samples) for samples in found.values()):
         raise NotEnoughDataError(
             f"No KPI returned data from {source.info(release.plan).prometheus} for day {number}, "
@@ -120,23 +122,83 @@ def _kept(release: Release, source: Source | None, layout: Layout, number: int) 
 
     A recording is not a server that forgets: it is always read afresh.
     """
-    from observability.sources.evidence import decode_evidence
     from observability.sources.recording import Recording
 
     if isinstance(source, Recording):
         return {}
-    kept = {}
-    for service in release.services:
-        key = layout.evidence(service, number)
+    origin = None if source is None else source.info(release.plan).prometheus
+    found = {service: _generations(release, layout, service, number, origin) for service in release.services}
+    return {service: _best(release, generations) for service, generations in found.items() if generations}
+
+
+def _generations(release: Release, layout: Layout, service: str, number: int, origin: str | None) -> list[Evidence]:
+    """The day's evidence, and what it has replaced, of the same server (any, for None), window and step."""
+    from observability.sources.evidence import decode_evidence
+
+    window, generations = release.calendar.window(number), []
+    for key in (layout.evidence(service, number), *layout.store.matching(layout.replaced(service, number, "*"))):
         try:
             data = layout.store.read_bytes(key, "")
-            window = release.calendar.window(number)
             found = decode_evidence(data, service, window, release.step_s, layout.store.location(key))
         except ConfigError:
             continue
-        if source is None or found.origin.source == source.info(release.plan).prometheus:
-            kept[service] = found
-    return kept
+        if origin is None or found.origin.source == origin:
+            generations.append(found)
+    return generations
+
+
+def _best(release: Release, generations: Sequence[Evidence]) -> Evidence:
+    """Of each group of queries the generation that holds all of it and saw most of it; a group that none holds is left
+    out. What the release does not ask for is the newest's."""
+    from observability.sources.evidence import Evidence, Origin, select
+
+    newest, asked = generations[0], {query.name for query in release.plan.queries}
+    others = [name for name in newest.origin.queries if name not in asked]
+    queries = {name: newest.origin.queries[name] for name in others}
+    parts = [select(newest.samples, others)]
+    for group in _groups(release):
+        holders = [found for found in generations if all(found.origin.holds(query) for query in group)]
+        if holders:
+            names = {query.name for query in group}
+            best = max(holders, key=lambda found: _seen(found.samples, names))
+            parts.append(select(best.samples, names))
+            queries |= {name: best.origin.queries[name] for name in names}
+    samples = replace(
+        newest.samples,
+        columns={name: values for part in parts for name, values in part.columns.items()},
+        warnings=tuple(dict.fromkeys(text for part in parts for text in part.warnings)),
+    )
+    return Evidence(Origin(source=newest.origin.source, queries=queries), samples)
+
+
+def _groups(release: Release) -> list[list[Query]]:
+    """The plan's queries, those together that a KPI relates: a ratio of one answer's errors to another's requests would
+    be 0 where the second answer is of a server that has forgotten them."""
+    groups = [{query.name} for query in release.plan.queries]
+    for kpi in release.kpis.values():
+        related = [group for group in groups if group & kpi.operands.keys()]
+        groups = [group for group in groups if group not in related]
+        if related:
+            groups.append(set().union(*related))
+    return [[query for query in release.plan.queries if query.name in group] for group in groups]
+
+
+def _seen(samples: Samples, queries: Collection[str]) -> int:
+    """How many steps of these queries' columns have a value."""
+    return sum(
+        int((values == values).sum())  # NaN is not equal to itself
+        for name, values in samples.columns.items()
+        if query_of(name) in queries
+    )
+
+
+def _with_losses(release: Release, layout: Layout, number: int, samples: Samples) -> Samples:
+    """The samples, with a warning for each query of which an earlier collection saw more of the day."""
+    earlier = _generations(release, layout, samples.service, number, None)
+    names = [query.name for query in release.plan.queries]
+    less = [name for name in names if any(_seen(one.samples, {name}) > _seen(samples, {name}) for one in earlier)]
+    warnings = tuple(f"{name}: an earlier collection saw more of this day; see evidence/replaced" for name in less)
+    return replace(samples, warnings=(*samples.warnings, *warnings))
 
 
 def _missing(plan: Plan, kept: Mapping[str, Evidence]) -> set[str]:
@@ -201,10 +263,36 @@ def _keep(
     for service, samples in found.items():
         kpis = {name: step_values(kpi, samples, release.prices) for name, kpi in release.kpis_of(service).items()}
         whole = _with_others(Evidence(Origin.of(release.plan, info), samples), kept.get(service))
-        content = encode_evidence(whole.samples, kpis, whole.origin)
-        layout.store.write_bytes(layout.evidence(service, number), content)
+        _replace(layout, service, number, whole, encode_evidence(whole.samples, kpis, whole.origin))
     recorded = Recorded.of(release.plan, release.calendar, info)
     layout.store.write_bytes(RECORDING, (recorded.model_dump_json(indent=2) + "\n").encode())
+
+
+def _replace(layout: Layout, service: str, number: int, new: Evidence, content: bytes) -> None:
+    """Write the evidence; what an older file holds beyond it is kept beside it, and found again by ``_generations``."""
+    key = layout.evidence(service, number)
+    if layout.store.exists(key):
+        old = layout.store.read_bytes(key, "")
+        if _loses(old, new, layout.store.location(key)):
+            layout.store.write_bytes(layout.replaced(service, number, hashlib.sha256(old).hexdigest()[:8]), old)
+    layout.store.write_bytes(key, content)
+
+
+def _loses(old: bytes, new: Evidence, where: str) -> bool:
+    """Whether the old file holds another window, server or query than the new one, or saw more of the same."""
+    from observability.sources.evidence import parse
+
+    try:
+        table = parse(old, where)
+    except ConfigError:
+        return False
+    samples = new.samples
+    if len(table.times) != samples.steps or table.times[0] != format_instant(samples.window.start):
+        return True
+    if table.origin.source != new.origin.source or not table.origin.queries.items() <= new.origin.queries.items():
+        return True
+    before = replace(samples, columns=table.columns)
+    return any(_seen(before, {name}) > _seen(samples, {name}) for name in table.origin.queries)
 
 
 def _with_others(new: Evidence, before: Evidence | None) -> Evidence:
@@ -219,4 +307,5 @@ def _with_others(new: Evidence, before: Evidence | None) -> Evidence:
         columns={**new.samples.columns, **others.columns},
         warnings=new.samples.warnings + others.warnings,
     )
-    return Evidence(Origin(source=new.origin.source, queries={**before.origin.queries, **new.origin.queries}), samples)
+    old = {name: query for name, query in before.origin.queries.items() if name not in new.origin.queries}
+    return Evidence(Origin(source=new.origin.source, queries={**new.origin.queries, **old}), samples)

@@ -52,5 +52,9 @@ class Layout:
     def evidence(self, service: str, number: int) -> str:
         return self.key(service, "evidence", f"day_{number:02d}.csv.gz")
 
+    def replaced(self, service: str, number: int, generation: str) -> str:
+        """Evidence that another one of the same day has replaced, and that held more."""
+        return self.key(service, "evidence", "replaced", f"day_{number:02d}-{generation}.csv.gz")
+
     def report(self, service: str) -> str:
         return self.key(service, REPORT_DIR, REPORT)

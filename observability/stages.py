@@ -38,7 +38,9 @@ Warn = Callable[[str], None]
 """Told what a user should know of a stage that did not fail."""
 
 
-def collect_ga(release: Release, source: Source, layout: Layout, advance: Advance = quiet) -> list[str]:
+def collect_ga(
+    release: Release, source: Source, layout: Layout, advance: Advance = quiet, warn: Advance = quiet
+) -> list[str]:
     """The GA day's baseline and, as far as the source still has them, the seven days before it.
 
     A service without data on the GA day has no baseline, and what an earlier run wrote of one is deleted; only a GA day
@@ -57,9 +59,12 @@ def collect_ga(release: Release, source: Source, layout: Layout, advance: Advanc
         layout.store.delete(layout.ga_summary(service))
         layout.store.delete(layout.pre_release(service))
     written = [layout.store.write(layout.ga_summary(service), day) for service, day in baselines.items()]
-    return written + [
-        layout.store.write(layout.pre_release(service), _pre_release(service, past)) for service, past in before.items()
-    ]
+    for service, past in before.items():
+        found = _pre_release(service, past)
+        written.append(layout.store.write(layout.pre_release(service), found))
+        for text in found.warnings:
+            warn(f"{service}: {text}")
+    return written
 
 
 def _day_before(

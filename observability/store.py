@@ -39,6 +39,14 @@ class Store:
             return bool(filesystem.exists(path))
         return Path(location).is_file()
 
+    def matching(self, pattern: str) -> list[str]:
+        """The keys that match a pattern such as ``evidence/*.gz``, in order."""
+        if "://" in self.root:
+            filesystem, path = _filesystem(self.location(pattern))
+            prefix = path.removesuffix(pattern)
+            return sorted(str(found).removeprefix(prefix) for found in filesystem.glob(path))
+        return sorted(found.relative_to(self.root).as_posix() for found in Path(self.root).glob(pattern))
+
     def read_bytes(self, key: str, hint: str) -> bytes:
         """The artifact's bytes. ``hint`` says what to do when it is not there, as the end of a sentence."""
         location = self.location(key)

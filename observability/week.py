@@ -88,7 +88,7 @@ class Week:
         outputs += [layout.evidence(s, n) for s in services for n in range(-DAYS_BEFORE, 1)] + [RECORDING]
 
         def collect() -> None:
-            stages.collect_ga(self.release, self.source, layout)
+            stages.collect_ga(self.release, self.source, layout, warn=self.warn)
 
         self._once("GA day and the week before it", [], outputs, collect)
         missing = readers.missing_baselines(self.release, layout)

@@ -152,14 +152,29 @@ def test_a_changed_query_is_asked_for_alone(tmp_path: Path, server: Server) -> N
     assert evidence(tmp_path).samples.warnings == tuple(f"{query.name}: partial" for query in found.plan.queries)
 
 
-def test_a_changed_counter_brings_the_others_which_tell_its_births_and_stay_as_they_were(
-    tmp_path: Path, server: Server
-) -> None:
-    before = summary(tmp_path)
+def test_what_a_ratio_relates_is_of_one_answer_and_nothing_is_lost_by_asking(tmp_path: Path, server: Server) -> None:
+    """Else a server that has forgotten the errors would make the requests at hand a day without errors."""
+    before, days = summary(tmp_path), days_before(tmp_path)
     collect(tmp_path, server, ONLY + "queries: {http_errors: 'errors_total{$match}'}\n")
     assert set(map(frozenset, server.asked.values())) == {frozenset(COUNTERS)}
-    assert summary(tmp_path).kpis["request_rate"] == before.kpis["request_rate"]
-    assert "http_errors" not in evidence(tmp_path).samples.columns
+    after = summary(tmp_path)
+    assert after.kpis["overall_error_rate"].value is None
+    assert after.kpis["request_rate"].value is None
+    assert after.kpis["db_connections"] == before.kpis["db_connections"]
+    assert "http_requests: an earlier collection saw more of this day; see evidence/replaced" in after.source_warnings
+    collect(tmp_path, server)
+    assert server.asked == {}
+    assert (summary(tmp_path), days_before(tmp_path)) == (before, days)
+
+
+def test_another_name_of_the_server_loses_nothing(tmp_path: Path, server: Server) -> None:
+    before, days = summary(tmp_path), days_before(tmp_path)
+    elsewhere = Server("http://localhost:9090")
+    elsewhere.retained = GA
+    collect(tmp_path, elsewhere)
+    assert days_before(tmp_path) == ()
+    collect(tmp_path, server)
+    assert (summary(tmp_path), days_before(tmp_path)) == (before, days)
 
 
 def test_a_query_that_was_left_out_for_a_while_is_still_there(tmp_path: Path, server: Server) -> None:
@@ -180,7 +195,7 @@ def test_a_collection_that_was_stopped_half_way_mixes_nothing(tmp_path: Path) ->
     assert evidence(tmp_path, -5).origin != evidence(tmp_path, -4).origin
     server.down_at = None
     collect(tmp_path, server)
-    assert set(server.asked) == {GA + timedelta(days=day) for day in (0, -7, -6, -5)}
+    assert server.asked == {}
     values = {day.kpis["db_connections"].value for day in (summary(tmp_path), *days_before(tmp_path))}
     assert values == {number(promql(first, "db_sessions"))}
 
