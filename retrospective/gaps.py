@@ -123,7 +123,7 @@ def unseen(week: WeekRecord) -> Iterator[Reason]:
     if undecided and len(undecided) < len(week.slos):
         yield _watch(
             f"{listed(undecided)} could not be assessed",
-            f"Give {listed(undecided)} enough events to be assessed",
+            f"Make {listed(undecided)} assessable: the SLO Compliance Summary says what is missing",
             "slo_burn_down.json of the next week: each verdict is pass or fail",
         )
     if not week.slos:
@@ -173,7 +173,7 @@ def _source_warned(week: WeekRecord) -> Iterator[Reason]:
         yield _watch(
             f"the source warned on {day_list(warned)}, so its answers may not be whole: "
             f"{warned[min(warned)].rstrip('.')}",
-            f"Look into the source's warnings of {day_list(warned)}, and collect these days again",
+            f"Look into the source's warnings of {day_list(warned)}",
             "day summaries of the next week: `source_warnings` is empty",
         )
 
