@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -32,10 +34,8 @@ def main(
 
     Example: postga run release.yaml --prometheus-url http://localhost:9090 --output-dir week
     """
-    from filelock import FileLock, Timeout
-
     from observability import gather, readers, stages
-    from observability.errors import ConfigError, NotEnoughDataError
+    from observability.errors import NotEnoughDataError
     from observability.layout import Layout
     from observability.release import load
     from observability.store import Store
@@ -44,35 +44,41 @@ def main(
     found = commands.with_url(load(release), prometheus_url)
     layout = Layout(Store(output_dir), found.services)
     identity = gather.identity(found, recording)
-    try:
-        output_dir.mkdir(parents=True, exist_ok=True)
-        with (
-            FileLock(output_dir / ".postga.lock", timeout=0),
-            commands.stage_progress(stage_count(found)) as (report, warn),
-        ):
-            week = Week(
-                release=found,
-                source=gather.open_source(found, recording),
-                layout=layout,
-                setting=stages.detector_setting(),
-                identity=identity,
-                now=commands.the_present(now),
-                report=report,
-                warn=warn,
-            )
-            index = week.run()
-    except Timeout:
-        raise ConfigError(
-            f"Another run is writing to {output_dir}; wait for it, or name another --output-dir."
-        ) from None
-    except OSError as error:
-        raise ConfigError(f"{output_dir} cannot be written: {error.strerror or error}; name another folder.") from None
+    with _alone_in(output_dir), commands.stage_progress(stage_count(found)) as (report, warn):
+        week = Week(
+            release=found,
+            source=gather.open_source(found, recording),
+            layout=layout,
+            setting=stages.detector_setting(),
+            identity=identity,
+            now=commands.the_present(now),
+            report=report,
+            warn=warn,
+        )
+        index = week.run()
     print(index.model_dump_json(indent=2) if as_json else _summary(week, index))
     if not as_json:
         print(report_location(week, index))
     missing = readers.missing_baselines(found, layout)
     if missing is not None:
         raise NotEnoughDataError(missing)
+
+
+@contextmanager
+def _alone_in(folder: Path) -> Iterator[None]:
+    """Make the folder, and refuse a second run in it."""
+    from filelock import FileLock, Timeout
+
+    from observability.errors import ConfigError
+
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with FileLock(folder / ".postga.lock", timeout=0):
+            yield
+    except Timeout:
+        raise ConfigError(f"Another run is writing to {folder}; wait for it, or name another --output-dir.") from None
+    except OSError as error:
+        raise ConfigError(f"{folder} cannot be written: {error.strerror or error}; name another folder.") from None
 
 
 def _summary(week: Week, index: ReleaseIndex) -> str:

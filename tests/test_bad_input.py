@@ -36,7 +36,7 @@ def program(command: list[str], folder: Path, *flags: str) -> subprocess.Complet
     return subprocess.run([*command, *flags], cwd=folder, capture_output=True, text=True, check=False, timeout=60)
 
 
-def fails(done: subprocess.CompletedProcess[str], code: int, *words: str) -> None:
+def assert_fails(done: subprocess.CompletedProcess[str], code: int, *words: str) -> None:
     """One sentence on stderr that holds the words; nothing on stdout, no traceback."""
     assert done.returncode == code, done.stderr
     assert done.stdout == ""
@@ -78,7 +78,7 @@ def test_answers_that_are_no_samples(
     url = httpserver.url_for("")
     (tmp_path / "release.yaml").write_text(RELEASE.format(url=url))
     done = postga(tmp_path, "run", "release.yaml", "--now", AFTER)
-    fails(done, code, url.removesuffix("/"), *words)
+    assert_fails(done, code, url.removesuffix("/"), *words)
     assert nothing_written(tmp_path)
 
 
@@ -86,19 +86,19 @@ def test_credentials_in_the_url_are_not_shown(httpserver: HTTPServer, tmp_path: 
     httpserver.expect_request("/api/v1/query_range").respond_with_data("no", status=401)
     url = httpserver.url_for("").replace("http://", "http://someone:secret@")
     done = stage("observability/ga_kpi_collector.py", tmp_path, "--prometheus-url", url, *GA_FLAGS)
-    fails(done, 3, "401")
+    assert_fails(done, 3, "401")
     assert "secret" not in done.stderr
 
 
 def test_a_refused_connection(tmp_path: Path) -> None:
     url = "http://127.0.0.1:9"
-    fails(stage("observability/ga_kpi_collector.py", tmp_path, "--prometheus-url", url, *GA_FLAGS), 3, url)
+    assert_fails(stage("observability/ga_kpi_collector.py", tmp_path, "--prometheus-url", url, *GA_FLAGS), 3, url)
     assert nothing_written(tmp_path)
 
 
 @pytest.mark.parametrize("url", ["localhost:9090", "ftp://localhost", "http://", "http://[::1", ""])
 def test_a_url_that_is_none(tmp_path: Path, url: str) -> None:
-    fails(stage("observability/ga_kpi_collector.py", tmp_path, "--prometheus-url", url, *GA_FLAGS), 2, "URL")
+    assert_fails(stage("observability/ga_kpi_collector.py", tmp_path, "--prometheus-url", url, *GA_FLAGS), 2, "URL")
 
 
 @pytest.mark.parametrize(
@@ -106,17 +106,19 @@ def test_a_url_that_is_none(tmp_path: Path, url: str) -> None:
     [("yesterday", "ISO 8601"), ("2025-11-18T00:00:00", "time zone"), ("2025-11-18", "time zone"), ("", "ISO 8601")],
 )
 def test_a_timestamp_that_is_no_instant(tmp_path: Path, instant: str, words: str) -> None:
-    fails(stage("observability/ga_kpi_collector.py", tmp_path, "--ga-timestamp", instant), 2, words)
+    assert_fails(stage("observability/ga_kpi_collector.py", tmp_path, "--ga-timestamp", instant), 2, words)
 
 
 def test_no_ga_instant(tmp_path: Path) -> None:
-    fails(stage("observability/ga_kpi_collector.py", tmp_path), 2, "--ga-timestamp")
+    assert_fails(stage("observability/ga_kpi_collector.py", tmp_path), 2, "--ga-timestamp")
 
 
 @pytest.mark.parametrize("command", ["stability_monitor_7day.py --day-number 1", "anomaly_detector_lightweight.py"])
 def test_a_missing_baseline(tmp_path: Path, command: str) -> None:
     name, *flags = command.split()
-    fails(stage(f"observability/{name}", tmp_path, *flags), 2, "ga_kpi_summary.json", "not found", "collect the GA day")
+    assert_fails(
+        stage(f"observability/{name}", tmp_path, *flags), 2, "ga_kpi_summary.json", "not found", "collect the GA day"
+    )
 
 
 @pytest.mark.parametrize(
@@ -135,7 +137,7 @@ def test_a_broken_baseline(tmp_path: Path, content: str, words: str) -> None:
     (tmp_path / "ga_kpis").mkdir()
     (tmp_path / "ga_kpis/ga_kpi_summary.json").write_text(content)
     done = stage("observability/stability_monitor_7day.py", tmp_path, "--day-number", "1")
-    fails(done, 2, "ga_kpi_summary.json", words)
+    assert_fails(done, 2, "ga_kpi_summary.json", words)
 
 
 @pytest.mark.parametrize("number", ["0", "8", "-1"])
@@ -143,7 +145,7 @@ def test_a_day_outside_the_week(tmp_path: Path, number: str) -> None:
     (tmp_path / "ga_kpis").mkdir()
     (tmp_path / "ga_kpis/ga_kpi_summary.json").write_text(json.dumps({"timestamp": "2025-11-18T00:00:00Z"}))
     done = stage("observability/stability_monitor_7day.py", tmp_path, "--day-number", number, "--now", AFTER)
-    fails(done, 2, "--day-number", number, "1 to 7")
+    assert_fails(done, 2, "--day-number", number, "1 to 7")
 
 
 def test_a_day_that_is_not_over(tmp_path: Path) -> None:
@@ -151,20 +153,24 @@ def test_a_day_that_is_not_over(tmp_path: Path) -> None:
     (tmp_path / "ga_kpis/ga_kpi_summary.json").write_text(json.dumps({"timestamp": "2025-11-18T00:00:00Z"}))
     flags = ("--day-number", "3", "--now", "2025-11-21T12:00:00Z")
     done = stage("observability/stability_monitor_7day.py", tmp_path, *flags)
-    fails(done, 2, "2025-11-22T00:00:00Z", "--partial")
+    assert_fails(done, 2, "2025-11-22T00:00:00Z", "--partial")
 
 
 def test_missing_summaries(tmp_path: Path) -> None:
     (tmp_path / "ga_kpis").mkdir()
     (tmp_path / "ga_kpis/ga_kpi_summary.json").write_text(json.dumps({"timestamp": "2025-11-18T00:00:00Z"}))
-    fails(stage("observability/regression_analyzer.py", tmp_path), 2, "stability", "collect the days")
-    fails(stage("scripts/generate_retrospective.py", tmp_path, "--ga-data", "ga_kpis", "--7day-data", "stability"), 2)
-    fails(stage("observability/daily_health_reporter.py", tmp_path, "--day-number", "1"), 2, "day_01_summary.json")
+    assert_fails(stage("observability/regression_analyzer.py", tmp_path), 2, "stability", "collect the days")
+    assert_fails(
+        stage("scripts/generate_retrospective.py", tmp_path, "--ga-data", "ga_kpis", "--7day-data", "stability"), 2
+    )
+    assert_fails(
+        stage("observability/daily_health_reporter.py", tmp_path, "--day-number", "1"), 2, "day_01_summary.json"
+    )
     assert not (tmp_path / "regression_summary.json").exists()
 
 
 def test_the_retrospective_needs_its_inputs_named(tmp_path: Path) -> None:
-    fails(stage("scripts/generate_retrospective.py", tmp_path), 2, "--auto")
+    assert_fails(stage("scripts/generate_retrospective.py", tmp_path), 2, "--auto")
 
 
 @pytest.mark.parametrize("indexed", [True, False])
@@ -176,7 +182,9 @@ def test_the_retrospective_of_several_services_is_made_in_their_folders(tmp_path
         (tmp_path / "index.json").write_text("{}")
         (tmp_path / "ga_kpis").mkdir()
         (tmp_path / "ga_kpis/ga_kpi_summary.json").write_text(json.dumps({"timestamp": "2025-11-18T00:00:00Z"}))
-    fails(stage("scripts/generate_retrospective.py", tmp_path, "--auto"), 2, "checkout, reports", "run the command in")
+    assert_fails(
+        stage("scripts/generate_retrospective.py", tmp_path, "--auto"), 2, "checkout, reports", "run the command in"
+    )
 
 
 def test_a_service_without_data_ends_with_its_name_after_the_others_were_written(tmp_path: Path) -> None:
@@ -213,7 +221,7 @@ def empty_evidence(path: Path) -> None:
 def test_an_output_folder_that_is_a_file(tmp_path: Path) -> None:
     (tmp_path / "release.yaml").write_text(RELEASE.format(url="http://127.0.0.1:9"))
     (tmp_path / "out").write_text("")
-    fails(postga(tmp_path, "run", "release.yaml", "--output-dir", "out", "--now", AFTER), 2, "out")
+    assert_fails(postga(tmp_path, "run", "release.yaml", "--output-dir", "out", "--now", AFTER), 2, "out")
 
 
 @pytest.mark.parametrize(
@@ -249,14 +257,14 @@ def test_an_output_folder_that_is_a_file(tmp_path: Path) -> None:
 )
 def test_a_release_file_that_cannot_be_used(tmp_path: Path, text: str, words: str) -> None:
     (tmp_path / "release.yaml").write_text(text)
-    fails(postga(tmp_path, "run", "release.yaml", "--now", AFTER), 2, "release.yaml", words)
+    assert_fails(postga(tmp_path, "run", "release.yaml", "--now", AFTER), 2, "release.yaml", words)
     assert nothing_written(tmp_path)
 
 
 def test_a_release_file_that_is_not_there(tmp_path: Path) -> None:
-    fails(postga(tmp_path, "run", "nowhere.yaml"), 2, "nowhere.yaml")
+    assert_fails(postga(tmp_path, "run", "nowhere.yaml"), 2, "nowhere.yaml")
 
 
 def test_a_recording_that_is_none(tmp_path: Path) -> None:
     (tmp_path / "release.yaml").write_text(RELEASE.format(url="http://127.0.0.1:9"))
-    fails(postga(tmp_path, "run", "release.yaml", "--recording", ".", "--now", AFTER), 2, "recording.json")
+    assert_fails(postga(tmp_path, "run", "release.yaml", "--recording", ".", "--now", AFTER), 2, "recording.json")

@@ -41,7 +41,7 @@ def folded(kpi, found, prices=None):
     return fold(kpi, found, step_values(kpi, found, prices))
 
 
-def same(found, expected):
+def assert_same(found, expected):
     """Compare an array with a list in which None is a missing number."""
     np.testing.assert_allclose(found, np.array(expected, dtype=np.float64), rtol=1e-12, atol=1e-12)
 
@@ -83,7 +83,7 @@ PAIRS = st.lists(st.tuples(NUMBER, NUMBER), min_size=1, max_size=40)
 def test_ratios_are_those_of_the_naive_twin(pairs):
     errors, total = zip(*pairs, strict=True)
     expected = [None if share is None else 100 * share for share in ratio_naive(errors, total)]
-    same(step_values(ERRORS, requests(total, errors)), expected)
+    assert_same(step_values(ERRORS, requests(total, errors)), expected)
 
 
 @given(PAIRS, st.integers(0, 40))
@@ -217,7 +217,7 @@ def test_quantiles_are_those_of_the_naive_twin(histogram, q):
     bounds, counts = histogram
     found = histogram_quantile(q, np.array(bounds), np.array([counts]).T)
     expected = bucket_quantile_naive(q, list(zip(bounds, counts, strict=True)))
-    same(found, [expected])
+    assert_same(found, [expected])
 
 
 @given(histograms(), QUANTILE)

@@ -148,6 +148,7 @@ def test_verdicts_of_older_tools_are_taken_as_they_are(store: Store) -> None:
     health = {"timestamp": "2025-11-20T12:00:00Z", "day_number": 3, "health_score": 90, "status": "healthy"}
     store.write("stability/day_03_HEALTH.json", HealthReport.model_validate({**health, "coverage": 1}))
     retrospective(store)
+    assert store.exists("docs/final/report.json")
 
 
 def test_summaries_of_older_tools_are_taken_as_they_are(store: Store) -> None:
@@ -161,3 +162,4 @@ def test_summaries_of_older_tools_are_taken_as_they_are(store: Store) -> None:
     store.write("regression_summary.json", RegressionSummary())
     store.write_bytes("anomaly_events.json", b"[]")
     retrospective(store)
+    assert store.exists("docs/final/report.md")
