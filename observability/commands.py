@@ -124,9 +124,13 @@ def wait_until_over(window: Window, what: str, now: str | None, at_most: timedel
 
     With ``--now`` nothing is waited for.
     """
+    from observability.model import format_instant
+
     present = the_present(now)
     if now is not None or (at_most is not None and window.end - present > at_most):
         return present
+    if present < window.end:
+        print(f"{what} ends at {format_instant(window.end)}; waiting for it.", file=sys.stderr)
     with progress(what) as advance:
         while present < window.end:
             left = window.end - present

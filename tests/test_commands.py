@@ -94,6 +94,7 @@ def test_more_than_that_is_not(clock: Clock) -> None:
     assert commands.wait_until_over(WINDOW, "day", None, commands.WAIT_AT_MOST) == clock.now == GA + timedelta(hours=12)
 
 
-def test_the_ga_day_is_waited_for_however_long(clock: Clock) -> None:
+def test_the_ga_day_is_waited_for_however_long(clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
     clock.now = GA
     assert commands.wait_until_over(WINDOW, "GA day", None, None) == WINDOW.end
+    assert capsys.readouterr().err == "GA day ends at 2025-11-19T00:00:00Z; waiting for it.\n"
