@@ -164,7 +164,7 @@ def _untested(week: WeekRecord) -> Iterator[Reason]:
 
 
 def _because(row: Regression) -> str:
-    return f" ({row.obstacle})" if row.obstacle is not None else ""
+    return f": {row.obstacle}" if row.obstacle is not None else ""
 
 
 def _moved(week: WeekRecord, taken: set[str]) -> Iterator[Reason]:
