@@ -10,12 +10,6 @@ class PostgaError(Exception):
     exit_code = 70
 
 
-class FindingError(PostgaError):
-    """Something was found that the caller asked to fail on."""
-
-    exit_code = 1
-
-
 class ConfigError(PostgaError):
     """A flag, a release file, a query or an input file cannot be used as it is."""
 

@@ -163,12 +163,7 @@ def _best(release: Release, generations: Sequence[Evidence]) -> Evidence:
             best = max(holders, key=lambda found: _seen(found.samples, names))
             parts.append(select(best.samples, names))
             queries |= {name: best.origin.queries[name] for name in names}
-    samples = replace(
-        newest.samples,
-        columns={name: values for part in parts for name, values in part.columns.items()},
-        warnings=tuple(dict.fromkeys(text for part in parts for text in part.warnings)),
-    )
-    return Evidence(Origin(source=newest.origin.source, queries=queries), samples)
+    return Evidence(Origin(source=newest.origin.source, queries=queries), _joined(newest.samples, parts))
 
 
 def _groups(release: Release) -> list[list[Query]]:
@@ -221,17 +216,13 @@ def _completed(
     plan, missing = release.plan, _missing(release.plan, kept)
     fetched: Mapping[str, Samples] = {}
     if missing and source is not None:
-        counted = any(_is_counted(query) for query in plan.queries if query.name in missing)
-        asked = tuple(q for q in plan.queries if q.name in missing or (counted and _is_counted(q)))
+        counted = any(query.is_counted for query in plan.queries if query.name in missing)
+        asked = tuple(q for q in plan.queries if q.name in missing or (counted and q.is_counted))
         fetched = source.fetch(replace(plan, queries=asked), window)
     return {
         service: _merged(plan, kept.get(service), fetched.get(service, Samples(service, window, plan.step_s, {})))
         for service in plan.services
     }
-
-
-def _is_counted(query: Query) -> bool:
-    return query.type in {"counter", "buckets"}
 
 
 def _merged(plan: Plan, kept: Evidence | None, fetched: Samples) -> Samples:
@@ -242,8 +233,13 @@ def _merged(plan: Plan, kept: Evidence | None, fetched: Samples) -> Samples:
         select(kept.samples if kept is not None and kept.origin.holds(query) else fetched, {query.name})
         for query in plan.queries
     ]
+    return _joined(fetched, parts)
+
+
+def _joined(samples: Samples, parts: Sequence[Samples]) -> Samples:
+    """The same service and window, with the columns and the warnings of the parts, in their order."""
     columns = {name: values for part in parts for name, values in part.columns.items()}
-    return replace(fetched, columns=columns, warnings=tuple(text for part in parts for text in part.warnings))
+    return replace(samples, columns=columns, warnings=tuple(text for part in parts for text in part.warnings))
 
 
 def _keep(
@@ -301,11 +297,7 @@ def _with_others(new: Evidence, before: Evidence | None) -> Evidence:
 
     if before is None:
         return new
-    others = select(before.samples, before.origin.queries.keys() - new.origin.queries.keys())
-    samples = replace(
-        new.samples,
-        columns={**new.samples.columns, **others.columns},
-        warnings=new.samples.warnings + others.warnings,
-    )
     old = {name: query for name, query in before.origin.queries.items() if name not in new.origin.queries}
-    return Evidence(Origin(source=new.origin.source, queries={**new.origin.queries, **old}), samples)
+    others = select(before.samples, old)
+    origin = Origin(source=new.origin.source, queries={**new.origin.queries, **old})
+    return Evidence(origin, _joined(new.samples, [new.samples, others]))

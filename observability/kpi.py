@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 import numpy as np
 
 from observability.definitions import Kind, Kpi, PriceList
@@ -14,8 +12,6 @@ HOURS_PER_MONTH = 730.0  # 365 d · 24 h / 12, the month that cloud providers' m
 
 # From a usage query's unit (cores, bytes, bytes, bytes/s) to the price's unit per hour.
 HOURLY = {"cpu": 1.0, "memory": 1 / GIB, "storage": 1 / GIB / HOURS_PER_MONTH, "network": 3600 / GIB}
-
-Columns = Mapping[str, Array]
 
 
 def step_values(kpi: Kpi, samples: Samples, prices: PriceList | None = None) -> Array:

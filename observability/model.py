@@ -136,6 +136,11 @@ class Query(Frozen):
     promql: str
     exporter: str = "named in the release file"
 
+    @property
+    def is_counted(self) -> bool:
+        """Whether it returns counters, whose increases are taken here."""
+        return self.type in {"counter", "buckets"}
+
 
 class SourceInfo(Frozen):
     """Where samples came from. A recording carries that of the server it was recorded from."""

@@ -180,13 +180,13 @@ def _check(release: Release, where: str) -> None:
 def _check_query(query: Query, release: Release, where: str) -> None:
     """What makes a query's figures wrong without a word."""
     text = _STRING.sub('""', query.promql)
-    if query.type in {"counter", "buckets"} and _AGGREGATION.search(text):
+    if query.is_counted and _AGGREGATION.search(text):
         raise ConfigError(
             f"{where}: queries.{query.name}: a {query.type} query must return the raw series, because a sum over "
             "series hides their resets; leave the aggregation out."
         )
     function = _FUNCTION.search(text)
-    if query.type in {"counter", "buckets"} and function is not None:
+    if query.is_counted and function is not None:
         raise ConfigError(
             f"{where}: queries.{query.name}: a {query.type} query must return the raw series, because increases are "
             f"taken from them here; leave out {function[1]}()."

@@ -39,7 +39,7 @@ Warn = Callable[[str], None]
 
 
 def collect_ga(
-    release: Release, source: Source, layout: Layout, advance: Advance = quiet, warn: Advance = quiet
+    release: Release, source: Source, layout: Layout, advance: Advance = quiet, warn: Warn = quiet
 ) -> list[str]:
     """The GA day's baseline and, as far as the source still has them, the seven days before it.
 

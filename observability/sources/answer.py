@@ -50,7 +50,7 @@ class Answer:
 
 def lead_steps(query: Query, step_s: int) -> int:
     """How many steps before the window a query of this type needs."""
-    if query.type in {"counter", "buckets"}:
+    if query.is_counted:
         return counters.start_up_steps(step_s)
     return 1 if query.type == "alerts" else 0
 

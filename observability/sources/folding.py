@@ -17,7 +17,7 @@ from observability.sources.origins import Target, origins, target_of
 
 def fold(plan: Plan, window: Window, answers: Sequence[Answer]) -> dict[str, Samples]:
     """Service → its samples. A series without the service label concerns all services; one of another is ignored."""
-    counted = [answer for answer in answers if answer.query.type in {"counter", "buckets"}]
+    counted = [answer for answer in answers if answer.query.is_counted]
     born, old = origins(plan, counted)
     grown = {
         answer.query.name: counters.increases(answer.values, answer.before, born[answer.query.name])[:, answer.lead :]
@@ -124,7 +124,7 @@ def _mixed_bounds(answer: Answer, rows: Sequence[int], plan: Plan) -> list[str]:
 
 
 def _left_out(answer: Answer, targets: set[Target]) -> list[str]:
-    if answer.query.type not in {"counter", "buckets"} or not targets:
+    if not answer.query.is_counted or not targets:
         return []
     names = ", ".join(sorted(str(instance) for _, _, instance in targets))
     text = f"{names} appeared with more than could have been counted since a start (renamed, or not scraped for a day)"

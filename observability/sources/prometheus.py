@@ -81,7 +81,7 @@ class Prometheus:
         for low in range(0, steps, MAX_POINTS):
             part = Window(start=start + low * step, end=start + min(low + MAX_POINTS, steps) * step)
             found += self._range(asked, part, step)
-        if query.type in {"counter", "buckets"}:
+        if query.is_counted:
             ask = partial(self._client.custom_query, _looking_back(query.promql))
             earlier = self._send(asked, "vector", ask, {"time": format_instant(start - RESOLUTION)})
         grid = Grid((start + step - RESOLUTION).timestamp(), step_s, steps, lead)
