@@ -84,7 +84,7 @@ def the_present(now: str | None) -> datetime:
 
 def the_release(path: Path | None, url: str | None, ga: Callable[[], datetime]) -> Release:
     """The release file with the URL flag laid over it, or what the flags alone describe; ``ga`` is then asked for."""
-    from observability.definitions import DEFAULT_URL
+    from observability.model import DEFAULT_URL
     from observability.release import flags_release, load
 
     if path is None:

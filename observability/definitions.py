@@ -11,9 +11,8 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from observability.model import Calendar, Duration, Frozen, Instant, Plan, Query
+from observability.model import Calendar, Duration, Frozen, Instant, Plan, PrometheusSettings, Query, Window
 
-DEFAULT_URL = "http://localhost:9090"
 DEFAULT_SERVICE = "default"
 
 _PLACEHOLDER = re.compile(r"(\s*,\s*)?\$(match|by|step)(\s*,\s*)?")
@@ -117,11 +116,15 @@ class PriceList(Frozen):
         return {query: (resource, price) for query, (resource, price) in priced.items() if price is not None}
 
 
-class PrometheusSettings(Frozen):
-    """The server to ask. ``timeout`` holds for one query."""
+class Maintenance(Window):
+    """A stretch of time, ``[start, end)``, that counts neither for nor against the release: its steps are collected and
+    left out of the verdicts. It concerns ``services``, or all of them where none is named."""
 
-    url: str = DEFAULT_URL
-    timeout: Duration = timedelta(seconds=30)
+    reason: str = ""
+    services: tuple[str, ...] = ()
+
+    def concerns(self, service: str) -> bool:
+        return not self.services or service in self.services
 
 
 class Release(Frozen):
@@ -139,6 +142,7 @@ class Release(Frozen):
     queries: Mapping[str, Query]
     kpis: Mapping[str, Kpi]
     slos: tuple[Objective, ...]
+    maintenance: tuple[Maintenance, ...] = ()
     only_of: Mapping[str, tuple[str, ...]] = Field(default={}, description="service → its KPIs, where not all are its")
 
     def kpis_of(self, service: str) -> dict[str, Kpi]:

@@ -35,7 +35,7 @@ def open_source(release: Release, recording: Path | None = None) -> Source:
         return Recording(recording)
     from observability.sources.prometheus import Prometheus
 
-    return Prometheus(release.prometheus.url, release.prometheus.timeout)
+    return Prometheus(release.prometheus)
 
 
 def identity(release: Release, recording: Path | None) -> str:

@@ -20,6 +20,7 @@ Array: TypeAlias = "np.ndarray[tuple[int], np.dtype[np.float64]]"
 MIXED_BOUNDS = "its targets have different bucket bounds"  # how a source begins to warn of it, behind the query's name
 
 FIRST_DAY, LAST_DAY, DAYS_BEFORE = 1, 7, 7
+DEFAULT_URL = "http://localhost:9090"
 
 _DURATION = re.compile(r"(\d+)(ms|s|m|h|d)")
 _UNITS = {"ms": "milliseconds", "s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
@@ -142,6 +143,13 @@ class Query(Frozen):
         return self.type in {"counter", "buckets"}
 
 
+class PrometheusSettings(Frozen):
+    """The server to ask. ``timeout`` holds for one query."""
+
+    url: str = DEFAULT_URL
+    timeout: Duration = timedelta(seconds=30)
+
+
 class SourceInfo(Frozen):
     """Where samples came from. A recording carries that of the server it was recorded from."""
 
@@ -161,7 +169,7 @@ class Plan:
 
 def query_of(column: str) -> str:
     """The query that a column of ``Samples`` comes from."""
-    return re.sub(r"\.(le\..*|started|earlier)$", "", column)
+    return re.sub(r"\.(le\..*|started|earlier|seen)$", "", column)
 
 
 @dataclass(frozen=True)
@@ -175,6 +183,8 @@ class Samples:
     * counter: ``q``, the increase seen in the step, summed over the series, and ``q.earlier``, the part of it that came
       together before the step, in a gap of one of the series (no column where that is 0 throughout; NaN: not known);
     * buckets: ``q.le.B`` for each upper bound B (cumulative, as Prometheus has them), increases during the step;
+    * counter and buckets: ``q.seen``, the share of the targets expected in the step that were seen whole, from 0 to 1
+      (no column where that is 1 in every step in which any was);
     * alerts: ``q``, how many were firing at the end of the step, and ``q.started``, how many of them had not been
       firing in the step before.
 

@@ -10,7 +10,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from observability.cli import app
-from observability.definitions import DEFAULT_URL, Kpi, Release
+from observability.definitions import Kpi, Release
+from observability.model import DEFAULT_URL
 from observability.release import flags_release
 
 DOCS = Path(__file__).parents[1] / "docs"

@@ -12,7 +12,7 @@ import pytest
 from werkzeug import Response
 
 from observability.errors import ConfigError, SourceError
-from observability.model import Plan, Query, SourceInfo, Window, parse_instant
+from observability.model import Plan, PrometheusSettings, Query, SourceInfo, Window, parse_instant
 from observability.sources import prometheus
 from observability.sources.prometheus import Prometheus
 
@@ -99,8 +99,12 @@ def server(httpserver):
     return Server(httpserver)
 
 
+def source_at(url, timeout=TIMEOUT):
+    return Prometheus(PrometheusSettings(url=url, timeout=timeout))
+
+
 def fetch(server, plan, window):
-    return Prometheus(server.url, TIMEOUT).fetch(plan, window)
+    return source_at(server.url).fetch(plan, window)
 
 
 def columns(server, query, steps, **plan_fields):
@@ -190,7 +194,7 @@ def test_points_off_the_ends_of_the_range_are_left_out(httpserver, shift):
     """VictoriaMetrics aligns a range to whole steps, and answers points beyond it."""
     points = [[GA.timestamp() + 60 * k + shift, text] for k, text in {0: "9", 1: "1", 2: "2", 4: "4"}.items()]
     httpserver.expect_request(RANGE).respond_with_json(success("matrix", [{"metric": {}, "values": points}]))
-    source = Prometheus(httpserver.url_for(""), TIMEOUT)
+    source = source_at(httpserver.url_for(""))
     samples = source.fetch(plan(query("gauge")), window(3))["shop"]
     np.testing.assert_array_equal(samples.columns["q"], [1, 2, NAN])
 
@@ -332,7 +336,7 @@ def test_adjacent_windows_add_up(server):
         series([9000 + k for k in range(18)], first=1, service="shop", job="web", instance="b"),
         series([40, 44, None, 60, 2, 8], first=8, service="shop", job="web", instance="c"),
     )
-    source, plan_ = Prometheus(server.url, TIMEOUT), plan(query("counter"))
+    source, plan_ = source_at(server.url), plan(query("counter"))
     whole = source.fetch(plan_, window(18))["shop"].columns["q"]
     for middle in (1, 4, 9, 11):
         border = GA + timedelta(seconds=middle * STEP)
@@ -412,7 +416,7 @@ def test_warnings_are_kept_once_with_the_querys_name(server):
 
 
 def asking(url, promql="last_over_time(q[60s])", timeout=TIMEOUT):
-    return Prometheus(url, timeout).fetch(plan(query("gauge", promql=promql)), window(1))
+    return source_at(url, timeout).fetch(plan(query("gauge", promql=promql)), window(1))
 
 
 ERROR = {"status": "error", "errorType": "x", "error": "the server's\nown words"}
@@ -562,20 +566,20 @@ def test_the_url_may_have_a_path_and_a_slash(httpserver, path):
 )
 def test_a_url_that_cannot_be_used_is_named(url):
     with pytest.raises(ConfigError, match="cannot be used; write it like http://localhost:9090") as raised:
-        Prometheus(url, TIMEOUT)
+        source_at(url)
     assert f"'{url}'" in str(raised.value)
 
 
 @pytest.mark.parametrize("url", ["http://me:secret@host:port", "http://host?token=secret", "http://me:se?cret@host"])
 def test_a_url_that_cannot_be_used_is_not_shown_when_it_may_hold_a_secret(url):
     with pytest.raises(ConfigError) as raised:
-        Prometheus(url, TIMEOUT)
+        source_at(url)
     assert "cret" not in str(raised.value)
 
 
 def test_credentials_are_sent_and_never_shown(httpserver):
     httpserver.expect_request(RANGE).respond_with_data("no", status=401)
-    source = Prometheus(f"http://m%C3%A9:s%C3%A9cret%40@{httpserver.host}:{httpserver.port}", TIMEOUT)
+    source = source_at(f"http://m%C3%A9:s%C3%A9cret%40@{httpserver.host}:{httpserver.port}")
     asked = plan(query("gauge"))
     with pytest.raises(SourceError) as raised:
         source.fetch(asked, window(1))
@@ -587,7 +591,7 @@ def test_credentials_are_sent_and_never_shown(httpserver):
 
 
 def test_info_names_the_server_without_credentials():
-    source = Prometheus("https://me:secret@host:9090/prom/", TIMEOUT)
+    source = source_at("https://me:secret@host:9090/prom/")
     assert source.info(plan(step_s=30)) == SourceInfo(prometheus="https://host:9090/prom", step_s=30)
 
 

@@ -17,7 +17,7 @@ from urllib3.exceptions import ReadTimeoutError
 from urllib3.util.retry import Retry
 
 from observability.errors import ConfigError, PostgaError, SourceError
-from observability.model import Plan, Query, Samples, SourceInfo, Window, format_instant
+from observability.model import Plan, PrometheusSettings, Query, Samples, SourceInfo, Window, format_instant
 from observability.sources.answer import Answer, Grid, Result, lead_steps, parse
 from observability.sources.folding import fold
 
@@ -46,10 +46,10 @@ class Prometheus:
     plain SELECTOR that is ``last_over_time(SELECTOR[1d])``; any other query is evaluated as it is.
     """
 
-    def __init__(self, url: str, timeout: timedelta) -> None:
-        parts = _checked(url)
+    def __init__(self, settings: PrometheusSettings) -> None:
+        parts = _checked(settings.url)
         self.url = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path.rstrip('/')}"
-        self._timeout_s = timeout.total_seconds()
+        self._timeout_s = settings.timeout.total_seconds()
         self._session = requests.Session()
         self._client = PrometheusConnect(
             self.url,

@@ -10,7 +10,7 @@ import pytest
 
 from observability.definitions import Release
 from observability.kpi import fold, step_values
-from observability.model import LAST_DAY, Samples, Window
+from observability.model import LAST_DAY, PrometheusSettings, Samples, Window
 from observability.release import load
 from observability.sources.prometheus import Prometheus
 from test_data import columns
@@ -37,7 +37,7 @@ def release() -> Release:
 
 @pytest.fixture(scope="module")
 def source(prometheus_url: str) -> Prometheus:
-    return Prometheus(prometheus_url, timedelta(seconds=30))
+    return Prometheus(PrometheusSettings(url=prometheus_url))
 
 
 @pytest.fixture(scope="module")
