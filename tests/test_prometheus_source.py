@@ -13,7 +13,7 @@ from werkzeug import Response
 
 from observability.errors import ConfigError, SourceError
 from observability.model import Plan, PrometheusSettings, Query, SourceInfo, Window, parse_instant
-from observability.sources import prometheus
+from observability.sources import connection, prometheus
 from observability.sources.prometheus import Prometheus
 
 GA = datetime(2025, 11, 18, tzinfo=UTC)
@@ -26,7 +26,7 @@ RANGE, INSTANT = "/api/v1/query_range", "/api/v1/query"
 
 @pytest.fixture(autouse=True)
 def _no_waiting(monkeypatch):
-    monkeypatch.setattr(prometheus, "BACKOFF_S", 0.0)
+    monkeypatch.setattr(connection, "BACKOFF_S", 0.0)
 
 
 def window(steps, step_s=STEP):
@@ -485,10 +485,10 @@ def test_a_busy_server_is_not_asked_for_ever(httpserver):
     httpserver.expect_request(RANGE).respond_with_data("busy", status=503)
     with pytest.raises(SourceError, match="HTTP 503"):
         asking(httpserver.url_for(""))
-    assert len(httpserver.log) == 1 + prometheus.RETRIES
+    assert len(httpserver.log) == 1 + connection.RETRIES
 
 
-@pytest.mark.parametrize(("asked_for", "waited"), [("2", [2.0]), ("86400", [prometheus.RETRY_AFTER_MAX_S])])
+@pytest.mark.parametrize(("asked_for", "waited"), [("2", [2.0]), ("86400", [connection.RETRY_AFTER_MAX_S])])
 def test_retry_after_is_honoured_within_bounds(httpserver, monkeypatch, asked_for, waited):
     waits = []
     monkeypatch.setattr("urllib3.util.retry.time", SimpleNamespace(sleep=waits.append))
@@ -520,11 +520,11 @@ def test_an_unknown_host_is_named(monkeypatch):
     monkeypatch.setattr(socket, "getaddrinfo", unknown)
     with pytest.raises(SourceError, match=r"http://nowhere\.invalid:9090: .*Name or service not known"):
         asking("http://nowhere.invalid:9090")
-    assert len(asked) == 1 + prometheus.CONNECT_RETRIES
+    assert len(asked) == 1 + connection.CONNECT_RETRIES
 
 
 def test_a_server_that_does_not_answer(httpserver, monkeypatch):
-    monkeypatch.setattr(prometheus, "READ_RETRIES", 0)
+    monkeypatch.setattr(connection, "READ_RETRIES", 0)
     done = threading.Event()
     httpserver.expect_request(RANGE).respond_with_handler(lambda _: Response(str(done.wait(60))))
     try:
