@@ -6,14 +6,15 @@ nothing needs to be looked up, and the catalog's queries are spelled out as loop
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import pairwise
 
 import numpy as np
+from numpy.typing import NDArray
 
 from observability.model import Calendar, Samples
 from test_data.events import GA, SCRAPE_OFFSET_S, STEP_S
-from test_data.traffic import Floats
+from test_data.traffic import MINUTES_PER_DAY, Floats
 from test_data.week import Series, Week
 
 BUCKETS = {
@@ -28,6 +29,7 @@ SUMS = {
 }
 ALERTS = "critical_alerts"
 RANGE_STEPS = 5  # of rate(...[5m])
+LEAD_MINUTES = 5  # that counters are looked at before a window
 SCRAPE_TO_END_MS = (STEP_S - SCRAPE_OFFSET_S) * 1000 - 1  # a step is asked for at its last millisecond
 
 
@@ -42,17 +44,14 @@ def by_day(week: Week, service: str) -> dict[int, Samples]:
             quiet |= {ALERTS, f"{ALERTS}.started"}
         quiet |= {name for name, values in part.items() if name.endswith(".earlier") and not values.any()}
         shown = {name: values for name, values in part.items() if name not in quiet}
+        shown |= seen(week, service, week.timeline.minutes_of(day), shown)
         found[day] = Samples(service, Calendar(GA).window(day), STEP_S, shown)
     return found
 
 
 def columns(week: Week, service: str) -> dict[str, Floats]:
     """Every column over all days, shape (minutes,)."""
-    requests = week.select("http_requests_total", service=service)
-    errors = [series for series in requests if series.labels["code"].startswith("5")]
-    hits = week.select("redis_keyspace_hits_total", service=service)
-    lookups = hits + week.select("redis_keyspace_misses_total", service=service)
-    counters = {"http_requests": requests, "http_errors": errors, "redis_hits": hits, "redis_lookups": lookups}
+    counters = _counters(week, service)
     found = {name: added([increases(one.values) for one in series], week) for name, series in counters.items()}
     found |= {f"{name}.earlier": sum(map(earlier, series), 0.0) for name, series in counters.items() if series}
     for name, metric in BUCKETS.items():
@@ -61,6 +60,64 @@ def columns(week: Week, service: str) -> dict[str, Floats]:
             of_bound = [increases(one.values) for one in series if one.labels["le"] == bound]
             found[f"{name}.le.{bound}"] = added(of_bound, week)
     return found | _usage(week, service) | _shared(week) | _alerts(week, service)
+
+
+def _counters(week: Week, service: str) -> dict[str, list[Series]]:
+    requests = week.select("http_requests_total", service=service)
+    errors = [series for series in requests if series.labels["code"].startswith("5")]
+    hits = week.select("redis_keyspace_hits_total", service=service)
+    lookups = hits + week.select("redis_keyspace_misses_total", service=service)
+    return {"http_requests": requests, "http_errors": errors, "redis_hits": hits, "redis_lookups": lookups}
+
+
+def seen(week: Week, service: str, minutes: slice, shown: Mapping[str, Floats]) -> dict[str, Floats]:
+    """Which share of the targets that were expected in each minute was seen whole, for the queries of ``shown`` in
+    which that is not all of them. What was seen up to a day and five minutes before is known."""
+    counted = _counters(week, service) | {
+        name: week.select(metric, service=service) for name, metric in BUCKETS.items()
+    }
+    targets: dict[str, list[Floats]] = {}
+    for one in {id(one): one for series in counted.values() for one in series}.values():
+        targets.setdefault(one.labels["instance"], []).append(one.values)
+    sightings = {target: sighting(values, minutes) for target, values in targets.items()}
+    found = {}
+    for name, series in counted.items():
+        instances = {one.labels["instance"] for one in series if not np.isnan(one.values[_known_of(minutes)]).all()}
+        expected = sum((sightings[instance][0] for instance in instances), np.zeros(minutes.stop - minutes.start))
+        whole = sum((sightings[instance][1] for instance in instances), np.zeros(minutes.stop - minutes.start))
+        share = np.divide(whole, expected, out=np.zeros(expected.size), where=expected > 0)
+        column = shown.get(name, shown.get(f"{name}.le.+Inf"))
+        if column is not None and (share[~np.isnan(column)] < 1).any():
+            found[f"{name}.seen"] = share
+    return found
+
+
+def _known_of(minutes: slice) -> slice:
+    return slice(max(0, minutes.start - LEAD_MINUTES - MINUTES_PER_DAY), minutes.stop)
+
+
+def sighting(values: Sequence[Floats], minutes: slice) -> tuple[Floats, Floats]:
+    """Of one target with these counters: 1 in the minutes in which it was expected, and in those it was seen whole in.
+
+    It is expected from when it is first seen to the minute after it is seen last. In a minute in which one of its
+    counters is lower than before it was not seen whole, because it was restarted.
+    """
+    there = ~np.isnan(np.array(values)).all(axis=0)
+    restarted = np.any([resets(one) for one in values], axis=0)
+    known = np.flatnonzero(there[_known_of(minutes)]) + _known_of(minutes).start
+    lately = known[known >= minutes.start - LEAD_MINUTES]
+    expected = np.zeros(there.size + 2)
+    if lately.size:
+        expected[known[0] : lately[-1] + 2] = 1
+    return expected[minutes], np.where(there & ~restarted, 1.0, 0.0)[minutes]
+
+
+def resets(values: Floats) -> NDArray[np.bool_]:
+    """In which minutes the counter is lower than when it was last seen, shape (minutes,)."""
+    at = np.flatnonzero(~np.isnan(values))
+    found = np.zeros(values.size, dtype=np.bool_)
+    found[at[1:]] = np.diff(values[at]) < 0
+    return found
 
 
 def increases(values: Floats) -> Floats:

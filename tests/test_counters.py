@@ -2,19 +2,29 @@
 
 import numpy as np
 import pytest
+from answers import answer
 from hypothesis import given
 from hypothesis import strategies as st
 from naive import increments_naive, total_naive
 
+from observability.model import Query
 from observability.sources import counters
 
 NAN = float("nan")
 START_UP = 5
+QUERY = Query(name="q", type="counter", promql="q")
+
+
+def without_resets(values, before):
+    """The values as a source keeps them, after a look back at ``before``."""
+    labels = [{"row": f"{row:03d}"} for row in range(len(values))]
+    return answer(QUERY, 0, labels, values, before).values
 
 
 def increase(values, before=NAN, born=False):
     """The increases of one series."""
-    return counters.increases(np.array([values], dtype=float), np.array([before]), np.array([born]))[0].tolist()
+    origin = 0.0 if born and np.isnan(before) else before
+    return counters.increases(without_resets([values], [before]), np.array([origin]))[0].tolist()
 
 
 @pytest.mark.parametrize(
@@ -43,6 +53,15 @@ def test_a_born_series_counts_from_zero():
 
 def test_a_known_history_wins_over_being_born():
     assert increase([107, 109], before=100, born=True) == [107 - 100, 109 - 107]
+
+
+def test_every_scrape_of_a_step_counts():
+    """Within one step 100 → 150, restart, 20 → 30: 50 + 30, where its last value alone would tell 30."""
+    times = [15, 30, 45, 60 + 15]
+    found = counters.unwrapped(
+        np.array([150.0, 20.0, 30.0, 45.0]), np.array([100.0, 150.0, 20.0, 30.0]), np.array([0]), np.array([0.0])
+    )
+    assert found.tolist() == [150, 170, 180, 195], times
 
 
 def births(*series):
@@ -111,7 +130,8 @@ def arrays(series):
 def increases_of(values, before, series):
     first = counters.first_seen(values, before).tolist()
     targets, jobs = [one["target"] for one in series], [one["job"] for one in series]
-    return counters.increases(values, before, counters.births(first, targets, jobs, START_UP))
+    born = counters.births(first, targets, jobs, START_UP)
+    return counters.increases(without_resets(values, before), np.where(np.isnan(before) & born, 0.0, before))
 
 
 @given(many_series())
@@ -147,7 +167,6 @@ def test_adjacent_windows_have_the_increases_of_the_whole(series, data):
     ],
 )
 def test_what_came_together_before_the_step(values, before, expected):
-    born = np.isnan([before])
-    numbers = np.array([values], dtype=float)
-    grown = counters.increases(numbers, np.array([before]), born)
+    numbers = without_resets([values], [before])
+    grown = counters.increases(numbers, np.nan_to_num([before]))
     np.testing.assert_allclose(counters.earlier(grown, numbers, np.array([before]))[0], expected, rtol=1e-12)

@@ -3,11 +3,11 @@
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
+from answers import answer
 
 from observability.kpi import fold, step_values
 from observability.model import Plan, Query, Samples, Window
 from observability.release import flags_release
-from observability.sources.answer import Answer
 from observability.sources.folding import fold as folded
 
 GA = datetime(2025, 11, 18, tzinfo=UTC)
@@ -20,9 +20,9 @@ def seen(*pods: np.ndarray) -> Samples:
     """The samples of a service whose pods' counters are given from five steps before the window on."""
     window = Window(start=GA, end=GA + timedelta(seconds=STEPS * STEP_S))
     labels = [{"job": "shop", "instance": str(number)} for number in range(len(pods))]
-    before, dropped = np.full(len(pods), np.nan), np.zeros(len(pods), dtype=np.intp)
-    answer = Answer(REQUESTS, LEAD, labels, np.array(pods), before, dropped)
-    return folded(Plan(("default",), None, STEP_S, (REQUESTS,)), window, [answer])["default"]
+    return folded(Plan(("default",), None, STEP_S, (REQUESTS,)), window, [answer(REQUESTS, LEAD, labels, pods)])[
+        "default"
+    ]
 
 
 def counter(per_step: float, away: slice = slice(0)) -> np.ndarray:
@@ -81,7 +81,7 @@ def test_the_first_errors_of_a_known_pod_count_however_many() -> None:
     burst = np.full(LEAD + STEPS, np.nan)
     burst[LEAD + 10 :] = 5000.0
     answers = [
-        Answer(query, LEAD, [{"job": "shop", "instance": "0"}], np.array([values]), np.array([np.nan]), np.array([0]))
+        answer(query, LEAD, [{"job": "shop", "instance": "0"}], [values])
         for query, values in ((REQUESTS, counter(600.0)), (errors, burst))
     ]
     window = Window(start=GA, end=GA + timedelta(seconds=STEPS * STEP_S))
@@ -96,11 +96,86 @@ def test_targets_with_different_buckets_are_told() -> None:
         {"job": "shop", "instance": pod, "le": le}
         for pod, le in (("0", "0.1"), ("0", "+Inf"), ("1", "0.3"), ("1", "+Inf"))
     ]
-    values, unknown = np.array([counter(60.0)] * 4), np.full(4, np.nan)
+    values = [counter(60.0)] * 4
     plan = Plan(("default",), None, STEP_S, (latency,))
     window = Window(start=GA, end=GA + timedelta(seconds=STEPS * STEP_S))
-    mixed = Answer(latency, LEAD, labels, values, unknown, np.zeros(4, dtype=np.intp))
+    mixed = answer(latency, LEAD, labels, values)
     (warning,) = folded(plan, window, [mixed])["default"].warnings
     assert "http_latency: its targets have different bucket bounds" in warning
-    alike = Answer(latency, LEAD, labels[:2], values[:2], unknown[:2], np.zeros(2, dtype=np.intp))
+    alike = answer(latency, LEAD, labels[:2], values[:2])
     assert folded(plan, window, [alike])["default"].warnings == ()
+
+
+def of_one_target(*series: tuple[dict[str, str], np.ndarray]) -> Samples:
+    """The samples of a service with one pod, whose series have these labels besides."""
+    labels = [{"job": "shop", "instance": "0", **more} for more, _ in series]
+    plan, window = Plan(("default",), None, STEP_S, (REQUESTS,)), Window(start=GA, end=GA + timedelta(minutes=STEPS))
+    return folded(plan, window, [answer(REQUESTS, LEAD, labels, [values for _, values in series])])["default"]
+
+
+def from_step(step: int, values: np.ndarray) -> np.ndarray:
+    """A series that is not there before the window's step."""
+    found = np.full(LEAD + STEPS, np.nan)
+    found[LEAD + step :] = values
+    return found
+
+
+def test_series_that_get_other_labels_in_mid_day_go_on_counting() -> None:
+    old, new = counter(120.0, away=slice(LEAD + 10, None)), counter(120.0, away=slice(0, LEAD + 10))
+    samples = of_one_target(({}, old), ({"version": "2"}, new))
+    assert samples.columns["http_requests"].tolist() == [120.0] * STEPS
+    assert samples.warnings == ()
+
+
+def test_the_sums_go_on_where_labels_are_split() -> None:
+    """One series becomes two; each counts from its share of what was counted: 1,800 of 2,400 and 600."""
+    old = counter(160.0, away=slice(LEAD + 10, None))  # 2,400 when it is last seen, in step 9
+    parts = [from_step(10, share * (2400 + 160 * np.arange(1.0, STEPS - 9))) for share in (0.75, 0.25)]
+    samples = of_one_target(({}, old), ({"zone": "a"}, parts[0]), ({"zone": "b"}, parts[1]))
+    np.testing.assert_allclose(samples.columns["http_requests"], 160.0, rtol=1e-12)
+
+
+def test_a_restart_under_new_labels_counts_from_0() -> None:
+    old, new = counter(120.0, away=slice(LEAD + 10, None)), from_step(10, 50 + 120 * np.arange(STEPS - 10))
+    samples = of_one_target(({}, old), ({"version": "2"}, new))
+    assert samples.columns["http_requests"].tolist() == [120.0] * 10 + [50.0] + [120.0] * (STEPS - 11)
+
+
+def test_a_series_that_ends_when_another_begins_hands_nothing_over_while_the_target_goes_on() -> None:
+    old, new = counter(1.0, away=slice(LEAD + 10, None)), from_step(10, np.full(STEPS - 10, 500.0))
+    samples = of_one_target(({"path": "/"}, counter(120.0)), ({"path": "/a"}, old), ({"path": "/b"}, new))
+    assert samples.columns["http_requests"][10] == 120 + 500
+
+
+def shares(*pods: np.ndarray) -> list[float]:
+    """What share of the pods was seen whole in each step."""
+    return seen(*pods).columns.get("http_requests.seen", np.ones(STEPS)).tolist()
+
+
+def test_a_step_in_which_one_of_two_pods_is_missing_is_half_seen() -> None:
+    away = slice(LEAD + 4, LEAD + 9)
+    assert shares(counter(120.0), counter(60.0, away=away)) == [1.0] * 4 + [0.5] * 5 + [1.0] * (STEPS - 9)
+
+
+def test_a_step_with_a_restart_is_not_seen_whole() -> None:
+    restarted = counter(60.0)
+    restarted[LEAD + 7 :] -= restarted[LEAD + 6]
+    assert shares(counter(120.0), restarted) == [1.0] * 7 + [0.5] + [1.0] * (STEPS - 8)
+
+
+def test_the_step_after_a_pods_last_one_is_not_seen() -> None:
+    """What it counted after its last scrape is lost. Afterwards nobody expects it."""
+    assert shares(counter(120.0), counter(60.0, away=slice(LEAD + 7, None))) == [1.0] * 7 + [0.5] + [1.0] * (STEPS - 8)
+
+
+def test_a_pod_is_expected_from_its_first_step_on() -> None:
+    assert shares(counter(120.0), counter(1.0, away=slice(0, LEAD + 7))) == [1.0] * STEPS
+
+
+def test_a_service_that_is_away_for_a_while_is_expected_all_the_time() -> None:
+    """It ends for good in step 20: the step after that is the last one in which it is expected."""
+    pod = counter(120.0, away=slice(LEAD + 4, LEAD + 9))
+    pod[LEAD + 20 :] = np.nan
+    samples = seen(pod)
+    assert np.isnan(samples.columns["http_requests"]).nonzero()[0].tolist() == [*range(4, 9), *range(20, STEPS)]
+    assert "http_requests.seen" not in samples.columns  # where anything was seen, all of it was

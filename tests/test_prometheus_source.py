@@ -5,15 +5,16 @@ import re
 import socket
 import threading
 from datetime import UTC, datetime, timedelta
-from types import SimpleNamespace
 
+import msgspec
 import numpy as np
 import pytest
+from pytest_httpserver import HTTPServer
 from werkzeug import Response
 
-from observability.errors import ConfigError, SourceError
+from observability.errors import ConfigError, NotEnoughDataError, SourceError
 from observability.model import Plan, PrometheusSettings, Query, SourceInfo, Window, parse_instant
-from observability.sources import connection, prometheus
+from observability.sources import connection, parts
 from observability.sources.prometheus import Prometheus
 
 GA = datetime(2025, 11, 18, tzinfo=UTC)
@@ -86,12 +87,25 @@ class Server:
         return self._answer("matrix", result)
 
     def _instant(self, request):
+        if raw := re.search(r"\[(\d+)s\]$", request.args["query"]):
+            return self._raw(request, int(raw[1]))
         last = (parse_instant(request.args["time"]) - GA).total_seconds() // STEP
         result = []
         for labels, values in self._series(request):
             before = [text for k, text in sorted(values.items()) if k <= last]
             result += [{"metric": labels, "value": [0, before[-1]]}] if before else []
         return self._answer("vector", result)
+
+    def _raw(self, request, seconds):
+        """The samples of a range selector, both borders included as Prometheus 2 has them. A step's is scraped 15 s
+        after its start."""
+        end = parse_instant(request.args["time"]).timestamp()
+        result = []
+        for labels, values in self._series(request):
+            times = {GA.timestamp() + k * STEP + 15: text for k, text in values.items()}
+            points = [[time, text] for time, text in sorted(times.items()) if end - seconds <= time <= end]
+            result += [{"metric": labels, "values": points}] if points else []
+        return self._answer("matrix", result)
 
 
 @pytest.fixture
@@ -100,7 +114,7 @@ def server(httpserver):
 
 
 def source_at(url, timeout=TIMEOUT):
-    return Prometheus(PrometheusSettings(url=url, timeout=timeout))
+    return Prometheus(PrometheusSettings(url=url, timeout=timeout, concurrency=1))
 
 
 def fetch(server, plan, window):
@@ -131,10 +145,18 @@ def test_a_step_is_evaluated_at_its_last_millisecond(server):
 
 def test_counters_are_asked_for_from_five_minutes_before_and_for_the_last_value_before_that(server):
     fetch(server, plan(query("counter", "requests")), window(3))
-    [asked], [before] = server.asked(), server.asked(INSTANT)
-    assert (asked["start"], asked["end"]) == ("2025-11-17T23:55:59.999Z", "2025-11-18T00:02:59.999Z")
+    before, asked = server.asked(INSTANT)
+    assert asked == {"query": "requests[480s]", "time": "2025-11-18T00:02:59.999Z", "timeout": "20"}
     time = "2025-11-17T23:54:59.999Z"
     assert before == {"query": "last_over_time(requests[1d])", "time": time, "timeout": "20"}
+    assert server.asked() == []
+
+
+def test_counters_that_are_no_plain_selection_are_evaluated_step_by_step(server):
+    fetch(server, plan(query("counter", promql="a_total or b_total")), window(3))
+    [before], [asked] = server.asked(INSTANT), server.asked()
+    assert (before["query"], before["time"]) == ("a_total or b_total", "2025-11-17T23:54:59.999Z")
+    assert (asked["start"], asked["end"]) == ("2025-11-17T23:55:59.999Z", "2025-11-18T00:02:59.999Z")
 
 
 @pytest.mark.parametrize(
@@ -163,7 +185,7 @@ def test_alerts_are_asked_for_from_the_step_before(server):
 
 
 def test_no_request_asks_for_more_points_than_the_server_gives_and_none_twice(server, monkeypatch):
-    monkeypatch.setattr(prometheus, "MAX_POINTS", 4)
+    monkeypatch.setattr(parts, "MAX_POINTS", 4)
     server.hold("up", series(range(10), service="shop"))
     found = columns(server, query("gauge", promql="up"), 10)
     assert found == {"shop": {"q": [float(k) for k in range(10)]}}
@@ -433,8 +455,8 @@ HTML = "<html>Please log in</html>"
             r"HTTP 400 \(the server's own words\); correct the query: last_over_time\(q\[60s\]\)",
         ),
         (422, ERROR, ConfigError, r"HTTP 422 \(the server's own words\); correct the query"),
-        (401, HTML, SourceError, r"HTTP 401 \(UNAUTHORIZED\); give credentials"),
-        (403, ERROR, SourceError, r"HTTP 403 \(the server's own words\); give credentials"),
+        (401, HTML, SourceError, r"HTTP 401 \(UNAUTHORIZED\); no credentials were sent: give"),
+        (403, ERROR, SourceError, r"HTTP 403 \(the server's own words\); no credentials were sent: give"),
         (404, HTML, SourceError, r"HTTP 404 \(NOT FOUND\); check that this is Prometheus' base URL"),
         (408, ERROR, SourceError, r"HTTP 408 \(the server's own words\), also after 3 more attempts"),
         (429, ERROR, SourceError, r"HTTP 429 \(the server's own words\), also after 3 more attempts"),
@@ -446,13 +468,12 @@ HTML = "<html>Please log in</html>"
         (204, "", SourceError, r"HTTP 204 \(NO CONTENT\); check the URL"),
         (200, HTML, SourceError, r"the answer \(text/plain\) is not JSON; .*login page"),
         (200, '{"status": "succ', SourceError, r"is not JSON"),
-        (200, "[]", SourceError, r"is not JSON"),
+        (200, "[]", SourceError, r"not one of Prometheus"),
         (200, ERROR, SourceError, r"the server reports an error \(the server's own words\)"),
         (200, {"status": "success"}, SourceError, r"the answer is not a matrix"),
         (200, success("vector", []), SourceError, r"the answer is not a matrix"),
         (200, success("matrix", [{"metric": {}, "values": [[0, None]]}]), SourceError, r"not one of Prometheus"),
         (200, success("matrix", [{"metric": {}, "values": [[0, "many"]]}]), SourceError, r"not one of Prometheus"),
-        (200, success("matrix", [{"metric": {}, "histograms": []}]), SourceError, r"not one of Prometheus"),
         (200, success("matrix", {"a": 1}), SourceError, r"not one of Prometheus"),
     ],
 )
@@ -486,16 +507,6 @@ def test_a_busy_server_is_not_asked_for_ever(httpserver):
     with pytest.raises(SourceError, match="HTTP 503"):
         asking(httpserver.url_for(""))
     assert len(httpserver.log) == 1 + connection.RETRIES
-
-
-@pytest.mark.parametrize(("asked_for", "waited"), [("2", [2.0]), ("86400", [connection.RETRY_AFTER_MAX_S])])
-def test_retry_after_is_honoured_within_bounds(httpserver, monkeypatch, asked_for, waited):
-    waits = []
-    monkeypatch.setattr("urllib3.util.retry.time", SimpleNamespace(sleep=waits.append))
-    httpserver.expect_ordered_request(RANGE).respond_with_data("", status=429, headers={"Retry-After": asked_for})
-    httpserver.expect_ordered_request(RANGE).respond_with_json(success("matrix", []))
-    asking(httpserver.url_for(""))
-    assert waits == waited
 
 
 def test_a_refused_connection_is_one_sentence():
@@ -596,8 +607,107 @@ def test_info_names_the_server_without_credentials():
 
 
 def test_an_answer_is_parsed_once(server, monkeypatch):
-    loads, parsed = json.loads, []
-    monkeypatch.setattr(json, "loads", lambda text, **more: parsed.append(text) or loads(text, **more))
+    decode, parsed = msgspec.json.decode, []
+    monkeypatch.setattr(msgspec.json, "decode", lambda text, **more: parsed.append(text) or decode(text, **more))
     server.hold("up", series([1], service="shop"))
     columns(server, query("gauge", promql="up"), 1)
     assert len(parsed) == 1
+
+
+@pytest.mark.parametrize("kind", ["gauge", "counter"])
+def test_native_histograms_are_refused(httpserver, kind):
+    found = [{"metric": {}, "histogram": [0, {}]}], [{"metric": {}, "histograms": [[0, {}]]}]
+    httpserver.expect_request(INSTANT).respond_with_json(success("vector", found[0]))
+    httpserver.expect_request(RANGE).respond_with_json(success("matrix", found[1]))
+    with pytest.raises(ConfigError, match="query 'q' returned native histograms, which are not read"):
+        source_at(httpserver.url_for("")).fetch(plan(query(kind)), window(1))
+
+
+# Parts, and what is on its way at once
+
+
+def test_a_window_in_parts_has_the_counts_of_the_whole(server, monkeypatch):
+    values = [100, 130, 20, 50, None, 90, 10, 10, 35]
+    server.hold("q", series(values, first=-3, service="shop"))
+    whole = columns(server, query("counter"), 6)
+    monkeypatch.setattr(parts, "ANSWER_BYTES", 100)
+    in_parts = columns(server, query("counter"), 6)
+    assert {name: pytest.approx(values, nan_ok=True) for name, values in whole["shop"].items()} == in_parts["shop"]
+    asked = [request["query"] for request in server.asked(INSTANT)]
+    assert len(asked) > 2 + 3
+    # Steps 0 to 5 hold 50, nothing, 90, 10 (a restart), 10, 35.
+    assert whole["shop"]["q"] == pytest.approx([30, NAN, 40, 10, 0, 25], nan_ok=True)
+
+
+@pytest.mark.parametrize("status", [413, 422, 503])
+def test_a_part_that_is_too_much_for_the_server_is_halved(httpserver, status):
+    """This server gives at most 100 s of samples at once."""
+
+    def respond(request):
+        seconds = re.search(r"\[(\d+)s\]$", request.args["query"])
+        if seconds is None:
+            return Response(json.dumps(success("vector", [])))
+        if int(seconds[1]) > 100:
+            refused = {"status": "error", "error": "query processing would load too many samples into memory"}
+            return Response(json.dumps(refused), status=status)
+        return Response(json.dumps(success("matrix", [])))
+
+    httpserver.expect_request(INSTANT).respond_with_handler(respond)
+    assert source_at(httpserver.url_for("")).fetch(plan(query("counter")), window(10))["shop"].columns == {}
+
+
+def test_a_server_that_gives_not_even_one_step_is_an_error(httpserver):
+    refused = {"status": "error", "error": "query processing would load too many samples into memory"}
+    httpserver.expect_request(RANGE).respond_with_json(refused, status=422)
+    with pytest.raises(ConfigError, match="too many samples"):
+        source_at(httpserver.url_for("")).fetch(plan(query("gauge")), window(10))
+
+
+@pytest.mark.parametrize("limit", [1, 3])
+def test_no_more_requests_are_on_their_way_than_the_limit(limit):
+    running, most, lock = [], [], threading.Lock()
+    together = threading.Barrier(limit, timeout=20)
+
+    def respond(request):
+        with lock:
+            running.append(request)
+            most.append(len(running))
+        together.wait()
+        with lock:
+            running.remove(request)
+        return Response(json.dumps(success("matrix", [])))
+
+    with HTTPServer(threaded=True) as threaded:
+        threaded.expect_request(RANGE).respond_with_handler(respond)
+        settings = PrometheusSettings(url=threaded.url_for(""), concurrency=limit)
+        queries = [query("gauge", f"q{number}") for number in range(6)]
+        Prometheus(settings).fetch(plan(*queries), window(1))
+    assert (max(most), len(most)) == (limit, 6)
+
+
+def test_a_server_whose_clock_is_behind_is_not_asked_for_its_future(httpserver):
+    httpserver.expect_request(RANGE).respond_with_json(success("matrix", []))
+    start = datetime(2999, 1, 1, tzinfo=UTC)
+    with pytest.raises(NotEnoughDataError, match=r"clock says 20.*, before .* 2999-01-01T00:01:00Z; wait for it"):
+        source_at(httpserver.url_for("")).fetch(
+            plan(query("gauge")), Window(start=start, end=start + timedelta(seconds=STEP))
+        )
+
+
+# Looking around
+
+
+def test_an_instant_is_a_vector(server):
+    server.hold("up", series([1, 2], service="shop"))
+    (found,) = source_at(server.url).instant("up", "up", GA + timedelta(seconds=119))
+    assert (found.metric, found.value[1]) == ({"service": "shop"}, "2")
+
+
+def test_labels(httpserver):
+    names, values = "/api/v1/labels", "/api/v1/label/job/values"
+    asked = {"match[]": "up", "start": "2025-11-18T00:00:00Z", "end": "2025-11-18T00:01:00Z", "timeout": "20"}
+    httpserver.expect_request(names, query_string=asked).respond_with_json({"status": "success", "data": ["job"]})
+    httpserver.expect_request(values).respond_with_json({"status": "success", "data": ["a", "b"]})
+    source = source_at(httpserver.url_for(""))
+    assert source.label_names("up", window(1)) == ["job"]
+    assert source.label_values("job", None, window(1)) == ["a", "b"]

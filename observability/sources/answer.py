@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -15,16 +17,48 @@ from observability.model import Query
 from observability.sources import counters
 from observability.sources.counters import Values
 
-Result = Sequence[Mapping[str, Any]]
 Labels = tuple[tuple[str, str], ...]
+
+
+class Series(msgspec.Struct):
+    """One series of a matrix (``values``) or of a vector (``value``): pairs of seconds since the epoch and a number.
+    Native histograms are only noticed."""
+
+    metric: dict[str, str]
+    values: list[tuple[float, str]] = []
+    value: tuple[float, str] | None = None
+    histogram: Any = None
+    histograms: Any = None
+
+
+class Data(msgspec.Struct, rename="camel"):
+    result_type: str
+    result: list[Series]
+
+
+class Payload(msgspec.Struct):
+    """The body of an answer. (Prometheus documentation, "HTTP API", Format overview.)"""
+
+    status: str
+    data: Data | None = None
+    error: str = ""
+    warnings: list[str] | None = None
+
+
+class Names(msgspec.Struct):
+    """The body of an answer of the endpoints for labels."""
+
+    status: str
+    data: list[str] | None = None
+    error: str = ""
 
 
 @dataclass(frozen=True)
 class Grid:
-    """The instants that a query is evaluated at: ``steps`` of them, every ``step_s`` seconds from ``first`` (seconds
-    since the epoch) on. The first ``lead`` lie before the window."""
+    """``steps`` steps of ``step_s`` seconds from ``start`` (seconds since the epoch) on; the first ``lead`` of them lie
+    before the window."""
 
-    first: float
+    start: float
     step_s: int
     steps: int
     lead: int
@@ -34,9 +68,11 @@ class Grid:
 class Answer:
     """What one query returned.
 
-    ``labels`` has one entry per series. ``values``: the finite value at each instant of the grid, shape (series,
-    lead + steps), NaN where there was none. ``before``: the last one before the grid, shape (series,). ``dropped``: how
-    many values in the window were NaN or infinite, shape (series,). ``warnings``: the server's.
+    ``labels`` has one entry per series. ``values``: the last finite value in each step of the grid, shape (series, lead
+    + steps), NaN where there was none; of counters, without their resets (``counters.unwrapped``). ``before``: the last
+    value before the grid, ``first`` and ``last``: the first and the last one in it as they were, shape (series,), NaN
+    for none. ``resets``: in which steps a counter was reset, shape (series, lead + steps). ``dropped``: how many values
+    in the window were NaN or infinite, shape (series,). ``warnings``: the server's.
     """
 
     query: Query
@@ -44,6 +80,9 @@ class Answer:
     labels: Sequence[Mapping[str, str]]
     values: Values
     before: Values
+    first: Values
+    last: Values
+    resets: NDArray[np.bool_]
     dropped: NDArray[np.intp]
     warnings: Sequence[str] = ()
 
@@ -55,35 +94,122 @@ def lead_steps(query: Query, step_s: int) -> int:
     return 1 if query.type == "alerts" else 0
 
 
-def parse(query: Query, grid: Grid, found: Result, earlier: Result, warnings: Sequence[str]) -> Answer:
-    """The series of range results ``found`` and of the instant result ``earlier``, as the HTTP API writes them.
+class Tally:
+    """Takes in what a query returns, part by part in the order of time, and holds no more of it than the grid needs."""
 
-    A malformed result raises ``LookupError``, ``TypeError`` or ``ValueError``.
-    """
-    labels = sorted({_labels(query, series) for series in (*found, *earlier)})
-    rows = {key: row for row, key in enumerate(labels)}
-    values = np.full((len(rows), grid.steps), np.nan)
-    before, dropped = np.full(len(rows), np.nan), np.zeros(len(rows), dtype=np.intp)
-    for series in found:
-        row = rows[_labels(query, series)]
-        at, numbers = _points(series["values"], grid)
-        usable = np.isfinite(numbers)
-        values[row, at[usable]] = np.fmax(values[row, at[usable]], numbers[usable])
-        dropped[row] += np.count_nonzero(~usable & (at >= grid.lead))
-    for series in earlier:
-        number = float(series["value"][1])
-        if math.isfinite(number):
-            row = rows[_labels(query, series)]
-            before[row] = np.fmax(before[row], number)
-    return Answer(query, grid.lead, [dict(key) for key in labels], values, before, dropped, warnings)
+    def __init__(self, query: Query, grid: Grid) -> None:
+        self._query, self._grid = query, grid
+        self._rows: dict[Labels, int] = {}
+        self._values = np.full((0, grid.steps), np.nan)
+        self._resets = np.zeros((0, grid.steps), dtype=np.bool_)
+        self._before, self._first, self._last, self._offset = (np.full(0, np.nan) for _ in range(4))
+        self._dropped = np.zeros(0, dtype=np.intp)
+
+    def look_back(self, found: Iterable[Series]) -> None:
+        """The last values before the grid, from a vector."""
+        for series in found:
+            number = float(series.value[1]) if series.value else math.nan
+            row = self._row(series)
+            if math.isfinite(number):
+                self._before[row] = np.fmax(self._before[row], number)
+        self._last = self._before.copy()
+
+    def add(self, found: Sequence[Series], low: int, high: int, raw: bool) -> None:
+        """A matrix over the grid's steps ``low`` to ``high`` (exclusive): samples as they were scraped (``raw``), or
+        the query's values at the steps' ends, which some servers move to a multiple of the step. What lies outside is
+        left out: of two parts both may return what lies on their border, and some servers answer one step more."""
+        of = np.array([self._row(series) for series in found], dtype=np.intp)
+        points = [series.values for series in found]
+        rows = np.repeat(of, [len(values) for values in points])
+        times = np.array([time for time, _ in chain.from_iterable(points)], dtype=np.float64)
+        numbers = np.array([float(text) for _, text in chain.from_iterable(points)], dtype=np.float64)
+        steps = (times - self._grid.start) / self._grid.step_s
+        at = (np.floor(steps) if raw else np.rint(steps) - 1).astype(np.intp)
+        inside, finite = (at >= low) & (at < high), np.isfinite(numbers)
+        np.add.at(self._dropped, rows[inside & ~finite & (at >= self._grid.lead)], 1)
+        good = inside & finite
+        rows, times, numbers, at = rows[good], times[good], numbers[good], at[good]
+        if not self._query.is_counted:
+            np.fmax.at(self._values, (rows, at), numbers)
+            return
+        if np.unique(of).size < of.size:
+            rows, numbers, at = _without_duplicates(rows, times, numbers, at)
+        self._count(rows, numbers, at)
+
+    def _count(self, rows: NDArray[np.intp], numbers: Values, at: NDArray[np.intp]) -> None:
+        """Samples of counters, those of one series together and in the order of time."""
+        if not rows.size:
+            return
+        starts = np.flatnonzero(np.concatenate([[True], rows[1:] != rows[:-1]]))
+        ends = np.concatenate([starts[1:], [rows.size]]) - 1
+        of = rows[starts]
+        self._first[of] = np.where(np.isnan(self._first[of]), numbers[starts], self._first[of])
+        previous = np.concatenate([[np.nan], numbers[:-1]])
+        previous[starts] = self._last[of]
+        fallen = numbers < previous
+        self._last[of] = numbers[ends]
+        self._resets[rows[fallen], at[fallen]] = True
+        self._values[rows, at] = counters.unwrapped(numbers, previous, starts, self._offset[of])
+        self._offset[of] = self._values[of, at[ends]] - numbers[ends]
+
+    def answer(self, warnings: Sequence[str]) -> Answer:
+        """All of it, the series in the order of their labels."""
+        labels = sorted(self._rows)
+        order = np.array([self._rows[key] for key in labels], dtype=np.intp)
+        return Answer(
+            query=self._query,
+            lead=self._grid.lead,
+            labels=[dict(key) for key in labels],
+            values=self._values[order],
+            before=self._before[order],
+            first=self._first[order],
+            last=self._last[order],
+            resets=self._resets[order],
+            dropped=self._dropped[order],
+            warnings=warnings,
+        )
+
+    def _row(self, series: Series) -> int:
+        if series.histogram is not None or series.histograms is not None:
+            raise ConfigError(
+                f"query '{self._query.name}' returned native histograms, which are not read; ask for classic _bucket "
+                f"series or for a plain number: {self._query.promql}"
+            )
+        key = _labels(self._query, series)
+        if key not in self._rows:
+            self._rows[key] = len(self._rows)
+            if len(self._rows) > len(self._values):
+                self._grow()
+        return self._rows[key]
+
+    def _grow(self) -> None:
+        more = max(8, len(self._values))
+        self._values = np.vstack([self._values, np.full((more, self._grid.steps), np.nan)])
+        self._resets = np.vstack([self._resets, np.zeros((more, self._grid.steps), dtype=np.bool_)])
+        nothing = np.full(more, np.nan)
+        self._before = np.concatenate([self._before, nothing])
+        self._first = np.concatenate([self._first, nothing])
+        self._last = np.concatenate([self._last, nothing])
+        self._offset = np.concatenate([self._offset, np.zeros(more)])
+        self._dropped = np.concatenate([self._dropped, np.zeros(more, dtype=np.intp)])
 
 
-def _labels(query: Query, series: Mapping[str, Any]) -> Labels:
+def _without_duplicates(
+    rows: NDArray[np.intp], times: Values, numbers: Values, at: NDArray[np.intp]
+) -> tuple[NDArray[np.intp], Values, NDArray[np.intp]]:
+    """Of samples of one series at one time the highest, such as where 1 and 1.0 are one bucket."""
+    order = np.lexsort((numbers, times, rows))
+    rows, times, numbers, at = rows[order], times[order], numbers[order], at[order]
+    last = np.concatenate([(rows[1:] != rows[:-1]) | (times[1:] != times[:-1]), [True]])
+    return rows[last], numbers[last], at[last]
+
+
+def _labels(query: Query, series: Series) -> Labels:
     """What tells a series from others. Bounds are compared as numbers: 1 and 1.0 are one bucket, and one series."""
-    labels = dict(series["metric"])
+    labels = series.metric
     if query.type == "buckets":
         try:
-            labels["le"] = _bound(labels["le"])
+            labels = {**labels, "le": _bound(labels["le"])}
         except (KeyError, ValueError):
             raise ConfigError(
                 f"query '{query.name}' returned a series without a number in the label 'le'; ask for the _bucket "
@@ -95,13 +221,3 @@ def _labels(query: Query, series: Mapping[str, Any]) -> Labels:
 def _bound(text: str) -> str:
     value = float(text)
     return "+Inf" if math.isinf(value) else repr(value)  # 1.0 for 1, as OpenMetrics writes it
-
-
-def _points(points: Sequence[Any], grid: Grid) -> tuple[NDArray[np.intp], Values]:
-    """Position on the grid and value of each point. Points off its ends are left out: some servers align a range to
-    whole steps and then answer one more."""
-    times = np.array([time for time, _ in points], dtype=np.float64)
-    numbers = np.array([float(text) for _, text in points], dtype=np.float64)
-    at = np.rint((times - grid.first) / grid.step_s).astype(np.intp)
-    inside = (at >= 0) & (at < grid.steps)
-    return at[inside], numbers[inside]

@@ -39,15 +39,30 @@ def start_up_steps(step_s: int) -> int:
     return -(-START_UP_S // step_s)
 
 
-def increases(values: Values, before: Values, born: NDArray[np.bool_]) -> Values:
+def unwrapped(numbers: Values, previous: Values, starts: NDArray[np.intp], offsets: Values) -> Values:
+    """Counters without their resets (rule 2): what was counted before a reset is added to all values after it.
+
+    ``numbers`` holds the samples of several series, one series after the other, each in the order of time, and
+    ``previous`` the sample before each of them, NaN for none; both of shape (samples,). ``starts`` tells where each
+    series begins, and ``offsets`` what was counted before the resets it had earlier; both of shape (series,).
+    """
+    sizes = np.diff(np.append(starts, numbers.size))
+    values = numbers + np.repeat(offsets, sizes)
+    fallen = numbers < previous
+    for series in np.unique(np.searchsorted(starts, np.flatnonzero(fallen), side="right") - 1):
+        part = slice(starts[series], starts[series] + sizes[series])
+        values[part] += np.cumsum(np.where(fallen[part], previous[part], 0.0))
+    return values
+
+
+def increases(values: Values, origins: Values) -> Values:
     """The increase of each series in each step, shape (series, steps); NaN where it was not seen, or is not known.
 
-    ``values``: the last value in each step, shape (series, steps), NaN where there was none. ``before``: the last value
-    before the first step, shape (series,), NaN if there was none. ``born``: which series count from 0 if they appear.
+    ``values``: the last value in each step, without resets, shape (series, steps), NaN where there was none.
+    ``origins``: what each series counts from, shape (series,), NaN where nobody knows.
     """
-    origin = np.where(np.isnan(before) & born, 0.0, before)
-    last = _carried_forward(np.column_stack([origin, values]))[:, :-1]
-    return np.where(values < last, values, values - last)
+    last = _carried_forward(np.column_stack([origins, values]))[:, :-1]
+    return values - last
 
 
 def earlier(increments: Values, values: Values, before: Values) -> Values:
@@ -92,8 +107,7 @@ def births(
 
 def steady(values: Values) -> Values:
     """The increases of series that were seen in the step before, shape (series, steps − 1); 0 for the others."""
-    grown = np.where(values[:, 1:] < values[:, :-1], values[:, 1:], np.diff(values, axis=1))
-    return np.nan_to_num(grown)
+    return np.nan_to_num(np.diff(values, axis=1))
 
 
 def total(increments: Values) -> Values:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,56 +14,71 @@ from observability.sources import counters
 from observability.sources.answer import Answer
 from observability.sources.counters import Values
 from observability.sources.origins import Target, origins, target_of
+from observability.sources.sightings import Sighting, sightings
 
 
 def fold(plan: Plan, window: Window, answers: Sequence[Answer]) -> dict[str, Samples]:
     """Service → its samples. A series without the service label concerns all services; one of another is ignored."""
     counted = [answer for answer in answers if answer.query.is_counted]
-    born, old = origins(plan, counted)
+    counts_from, old = origins(plan, counted)
     grown = {
-        answer.query.name: counters.increases(answer.values, answer.before, born[answer.query.name])[:, answer.lead :]
+        answer.query.name: counters.increases(answer.values, counts_from[answer.query.name])[:, answer.lead :]
         for answer in counted
     }
-    return {service: _service_samples(plan, window, service, answers, grown, old) for service in plan.services}
+    folding = _Folding(plan, window, answers, grown, old, sightings(plan, counted))
+    return {service: folding.samples(service) for service in plan.services}
 
 
-def _service_samples(
-    plan: Plan,
-    window: Window,
-    service: str,
-    answers: Sequence[Answer],
-    grown: Mapping[str, Values],
-    old: set[Target],
-) -> Samples:
-    columns: dict[str, Values] = {}
-    warnings: list[str] = []
-    for answer in answers:
-        rows = [row for row, labels in enumerate(answer.labels) if _concerns(labels, plan, service)]
-        columns.update(_columns(answer, rows, grown, plan, service))
-        warnings += _warnings(answer, int(answer.dropped[rows].sum()))
-        warnings += _left_out(answer, {target_of(answer.labels[row], plan) for row in rows} & old)
-        warnings += _mixed_bounds(answer, rows, plan)
-    return Samples(service, window, plan.step_s, columns, tuple(dict.fromkeys(warnings)))
+@dataclass(frozen=True)
+class _Folding:
+    """What all services' samples are taken from."""
+
+    plan: Plan
+    window: Window
+    answers: Sequence[Answer]
+    grown: Mapping[str, Values]
+    old: set[Target]
+    seen: Mapping[Target, Sighting]
+
+    def samples(self, service: str) -> Samples:
+        columns: dict[str, Values] = {}
+        warnings: list[str] = []
+        for answer in self.answers:
+            rows = [row for row, labels in enumerate(answer.labels) if _concerns(labels, self.plan, service)]
+            columns.update(self._columns(answer, rows, service))
+            warnings += _warnings(answer, int(answer.dropped[rows].sum()))
+            warnings += _left_out(answer, {target_of(answer.labels[row], self.plan) for row in rows} & self.old)
+            warnings += _mixed_bounds(answer, rows, self.plan)
+        return Samples(service, self.window, self.plan.step_s, columns, tuple(dict.fromkeys(warnings)))
+
+    def _columns(self, answer: Answer, rows: Sequence[int], service: str) -> Iterator[tuple[str, Values]]:
+        name = answer.query.name
+        if answer.query.type == "gauge":
+            yield from _gauge(answer.query, answer.values[rows], self.plan, service)
+        elif answer.query.type == "alerts":
+            yield from _alerts(name, answer.values[rows] > 0)
+        else:
+            shown = [row for row in rows if not np.isnan(answer.values[row, answer.lead :]).all()]
+            for column, members in _grouped(answer, shown).items():
+                yield column, counters.total(self.grown[name][members])
+            if answer.query.type == "counter":
+                yield from _earlier(answer, shown, self.grown[name])
+            if shown:
+                yield from self._seen(answer, rows)
+
+    def _seen(self, answer: Answer, rows: Sequence[int]) -> Iterator[tuple[str, Values]]:
+        """``q.seen``, if any of the expected targets was not seen whole in a step in which another was."""
+        targets = {target_of(answer.labels[row], self.plan) for row in rows}
+        expected = np.sum([self.seen[target].expected for target in targets], axis=0)
+        whole = np.sum([self.seen[target].whole for target in targets], axis=0)
+        anything = np.any([self.seen[target].any for target in targets], axis=0)
+        share = np.divide(whole, expected, out=np.zeros(expected.size), where=expected > 0)
+        if (share[anything] < 1).any():
+            yield f"{answer.query.name}.seen", share
 
 
 def _concerns(labels: Mapping[str, str], plan: Plan, service: str) -> bool:
     return plan.service_label is None or labels.get(plan.service_label, service) == service
-
-
-def _columns(
-    answer: Answer, rows: Sequence[int], grown: Mapping[str, Values], plan: Plan, service: str
-) -> Iterator[tuple[str, Values]]:
-    name = answer.query.name
-    if answer.query.type == "gauge":
-        yield from _gauge(answer.query, answer.values[rows], plan, service)
-    elif answer.query.type == "alerts":
-        yield from _alerts(name, answer.values[rows] > 0)
-    else:
-        shown = [row for row in rows if not np.isnan(answer.values[row, answer.lead :]).all()]
-        for column, members in _grouped(answer, shown).items():
-            yield column, counters.total(grown[name][members])
-        if answer.query.type == "counter":
-            yield from _earlier(answer, shown, grown[name])
 
 
 def _earlier(answer: Answer, rows: Sequence[int], grown: Values) -> Iterator[tuple[str, Values]]:

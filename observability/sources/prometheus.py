@@ -2,40 +2,136 @@
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Callable
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
+import msgspec
 import requests
 from prometheus_api_client import PrometheusConnect
 
-from observability.errors import SourceError
+from observability.errors import NotEnoughDataError, SourceError
 from observability.model import Plan, PrometheusSettings, Query, Samples, SourceInfo, Window, format_instant
-from observability.sources import failures
-from observability.sources.answer import Answer, Grid, Result, lead_steps, parse
+from observability.sources import failures, in_flight
+from observability.sources.answer import Grid, Names, Payload, Series, Tally, lead_steps
 from observability.sources.connection import connect
 from observability.sources.folding import fold
+from observability.sources.parts import Course, Request
 
-MAX_POINTS = 11_000  # per series and request; the server refuses more
-HISTORY = "1d"
-RESOLUTION = timedelta(milliseconds=1)
+TOO_MUCH = frozenset({413, 422, 503})  # statuses that servers refuse large answers with
+_TOO_MUCH = re.compile(r"too many|too large|limit|exceed|timed out", re.IGNORECASE)
+DATE_RESOLUTION = timedelta(seconds=1)
 
-_STRING = r"""(?:"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|`[^`]*`)"""
-_SELECTOR = r"(?=[a-zA-Z_:{])(?:[a-zA-Z_:][\w:]*)?\s*(?:\{(?:[^\"'`{}]|" + _STRING + r")*\})?"
-_LATEST = re.compile(rf"\s*(?:last_over_time\s*\(\s*({_SELECTOR})\s*\[[^\[\]:]+\]\s*\)|({_SELECTOR}))\s*")
+P = TypeVar("P", Payload, Names)
 
 
 class Prometheus:
-    """A ``Source`` over HTTP. ``timeout`` holds for one query, on the server and here. Not for several threads at once.
+    """A ``Source`` over HTTP, with at most ``settings.concurrency`` requests on their way at once.
 
-    Step k of a window covers ``[start + k·step, start + (k + 1)·step)``, so each query is evaluated at the last
-    millisecond of each step. Counters are asked for from five minutes before the window on (``counters``, rule 4), and
-    once more for their last value before that, at most a day old: for ``last_over_time(SELECTOR[RANGE])`` and for a
-    plain SELECTOR that is ``last_over_time(SELECTOR[1d])``; any other query is evaluated as it is.
+    Not for several threads at once. ``parts`` tells what is asked for, ``counters`` what becomes of it.
+    """
+
+    def __init__(self, settings: PrometheusSettings) -> None:
+        self._clients = [_Client(settings) for _ in range(settings.concurrency)]
+        self.url = self._clients[0].url
+
+    def info(self, plan: Plan) -> SourceInfo:
+        return SourceInfo(prometheus=self.url, step_s=plan.step_s)
+
+    def fetch(self, plan: Plan, window: Window) -> dict[str, Samples]:
+        collecting = {query.name: _Collecting(query, plan, window) for query in plan.queries}
+        for query, request, response in in_flight.each(_follow, collecting.values(), self._clients):
+            self._check_clock(response, window)
+            query.take(request, response, self._where(query.course.query.name))
+        return fold(plan, window, [query.tally.answer(query.warnings) for query in collecting.values()])
+
+    def instant(self, name: str, promql: str, at: datetime) -> list[Series]:
+        """The vector that ``promql`` is at an instant; messages call the query ``name``."""
+        request = Request(promql, "query", "vector", {"time": format_instant(at)})
+        return _read(self._clients[0].ask(request, name), request.kind, self._where(name))[0]
+
+    def label_names(self, selector: str, window: Window) -> list[str]:
+        """The names of the labels that the selector's series have in the window."""
+        client = self._clients[0]
+        return client.names(client.api.get_label_names, selector, window)
+
+    def label_values(self, label: str, selector: str | None, window: Window) -> list[str]:
+        """The values of a label on the selector's series, by default on all, in the window."""
+        client = self._clients[0]
+        return client.names(partial(client.api.get_label_values, label), selector, window)
+
+    def _where(self, name: str) -> str:
+        return f"query '{name}' at {self.url}"
+
+    def _check_clock(self, response: requests.Response, window: Window) -> None:
+        """A window that is over here and not there is not collected: its end would be missing without a word."""
+        try:
+            there = parsedate_to_datetime(response.headers["Date"]).astimezone(UTC)
+        except (KeyError, ValueError):
+            return
+        if there + DATE_RESOLUTION < window.end:
+            raise NotEnoughDataError(
+                f"{self.url}: the server's clock says {format_instant(there)}, before the end of the time that is "
+                f"asked for, {format_instant(window.end)}; wait for it, or set this machine's clock (or --now) right."
+            )
+
+
+class _Collecting:
+    """One query of a plan on its way: what is still to be asked, and what has been answered."""
+
+    def __init__(self, query: Query, plan: Plan, window: Window) -> None:
+        lead, step = lead_steps(query, plan.step_s), timedelta(seconds=plan.step_s)
+        start, steps = window.start - lead * step, lead + window.steps(plan.step_s)
+        self.course = Course(query, start, steps, plan.step_s, len(plan.services))
+        self.tally = Tally(query, Grid(start.timestamp(), plan.step_s, steps, lead))
+        self.warnings: list[str] = []
+
+    def take(self, request: Request, response: requests.Response, where: str) -> None:
+        series, warnings = _read(response, request.kind, where)
+        self.warnings += warnings
+        try:
+            if request.kind == "vector":
+                self.tally.look_back(series)
+            else:
+                self.tally.add(series, request.low, request.high, raw=request.endpoint == "query")
+        except (TypeError, ValueError):
+            raise SourceError(f"{where}: the answer is not one of Prometheus; check the URL.") from None
+
+
+def _follow(query: _Collecting, client: _Client) -> Iterator[tuple[_Collecting, Request, requests.Response]]:
+    """Every request of one query with its answer, in the order of time."""
+    course, name = query.course, query.course.query.name
+    if course.query.is_counted:
+        request = course.look_back()
+        response = client.ask(request, name)
+        course.expect(response.content.count(b'"metric"'))
+        yield query, request, response
+    while (part := course.part()) is not None:
+        try:
+            response = client.ask(part, name)
+        except _TooMuchError as refused:
+            if not course.was_too_much(part):
+                raise refused.error from None
+            continue
+        course.answered(part, len(response.content))
+        yield query, part, response
+
+
+class _TooMuchError(Exception):
+    """The server refused an answer for its size. ``error`` is what that becomes if it cannot be made smaller."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+
+class _Client:
+    """The library's client over one connection of ours, for one thread at a time.
+
+    The client rounds its times to seconds, but lays ``params`` over them; and it hands on what the response's ``json``
+    returns, which here is the response itself: it is read where a thread has time for it.
     """
 
     def __init__(self, settings: PrometheusSettings) -> None:
@@ -43,112 +139,61 @@ class Prometheus:
         self.url = connection.url
         self._timeout_s = settings.timeout.total_seconds()
         self._session = connection.session
-        self._client = PrometheusConnect(
-            self.url,
-            session=self._session,
-            auth=connection.auth,
-            retry=connection.retry,
-            timeout=connection.timeout,
-        )
+        self.api = PrometheusConnect(self.url, session=self._session, timeout=connection.timeout)
 
-    def info(self, plan: Plan) -> SourceInfo:
-        return SourceInfo(prometheus=self.url, step_s=plan.step_s)
+    def ask(self, request: Request, name: str) -> requests.Response:
+        """The answer, unread but for its status."""
+        call = partial(self.api.custom_query, request.promql)
+        if request.endpoint == "query_range":
+            moment = datetime.fromtimestamp(0, UTC)  # stands for the times in params
+            call = partial(self.api.custom_query_range, request.promql, moment, moment, request.params["step"])
+        where = f"query '{name}' at {self.url}"
+        response: requests.Response = self._send(call, request.params, where, request.promql)
+        return response
 
-    def fetch(self, plan: Plan, window: Window) -> dict[str, Samples]:
-        return fold(plan, window, [self._answer(query, plan.step_s, window) for query in plan.queries])
+    def names(self, call: Callable[..., Any], selector: str | None, window: Window) -> list[str]:
+        """What one of the API's endpoints for labels returns."""
+        where = f"the labels of {selector or 'all series'} at {self.url}"
+        params = {"start": format_instant(window.start), "end": format_instant(window.end)}
+        params |= {} if selector is None else {"match[]": selector}
+        response = self._send(call, params, where, selector or "")["result"]
+        return _decoded(response, Names, where).data or []
 
-    def instant(self, name: str, promql: str, at: datetime) -> Result:
-        """The vector that ``promql`` is at an instant, as the HTTP API writes it; messages call the query ``name``."""
-        ask = partial(self._client.custom_query, promql)
-        found: Result = self._send(self._asked(name, promql), "vector", ask, {"time": format_instant(at)})
-        return found
-
-    def label_names(self, selector: str, window: Window) -> list[str]:
-        """The names of the labels that the selector's series have in the window."""
-        ask = self._client.get_label_names
-        return list(self._send(self._asked("labels", selector), None, ask, _series_of(selector, window)))
-
-    def label_values(self, label: str, selector: str | None, window: Window) -> list[str]:
-        """The values of a label on the selector's series, by default on all, in the window."""
-        ask = partial(self._client.get_label_values, label)
-        return list(self._send(self._asked("labels", label), None, ask, _series_of(selector, window)))
-
-    def _asked(self, name: str, promql: str) -> _Asked:
-        return _Asked(promql, f"query '{name}' at {self.url}")
-
-    def _answer(self, query: Query, step_s: int, window: Window) -> Answer:
-        lead, step = lead_steps(query, step_s), timedelta(seconds=step_s)
-        start, steps = window.start - lead * step, lead + window.steps(step_s)
-        asked = self._asked(query.name, query.promql)
-        found: list[Any] = []
-        earlier: Result = []
-        for low in range(0, steps, MAX_POINTS):
-            part = Window(start=start + low * step, end=start + min(low + MAX_POINTS, steps) * step)
-            found += self._range(asked, part, step)
-        if query.is_counted:
-            ask = partial(self._client.custom_query, _looking_back(query.promql))
-            earlier = self._send(asked, "vector", ask, {"time": format_instant(start - RESOLUTION)})
-        grid = Grid((start + step - RESOLUTION).timestamp(), step_s, steps, lead)
+    def _send(self, call: Callable[..., Any], params: dict[str, str], where: str, promql: str) -> Any:
+        self._session.hooks["response"] = [partial(_check, where=where, promql=promql)]
         try:
-            return parse(query, grid, found, earlier, asked.warnings)
-        except (LookupError, TypeError, ValueError):
-            raise SourceError(f"{asked.where}: the answer is not one of Prometheus; check the URL.") from None
-
-    def _range(self, asked: _Asked, part: Window, step: timedelta) -> Result:
-        first, last = part.start + step - RESOLUTION, part.end - RESOLUTION
-        ask = partial(self._client.custom_query_range, asked.promql, first, last, f"{step.total_seconds():.0f}")
-        found: Result = self._send(asked, "matrix", ask, {"start": format_instant(first), "end": format_instant(last)})
-        return found
-
-    def _send(self, asked: _Asked, kind: str | None, ask: Callable[..., Any], params: dict[str, str]) -> Any:
-        """One request. The client rounds its times to seconds, but lays ``params`` over them."""
-        self._session.hooks["response"] = [partial(_read, asked=asked, kind=kind)]
-        try:
-            return ask(params={**params, "timeout": f"{self._timeout_s:g}"})
+            return call(params={**params, "timeout": f"{self._timeout_s:g}"})
         except requests.RequestException as error:
-            raise failures.unreachable(error, asked.where, self._timeout_s) from None
+            raise failures.unreachable(error, where, self._timeout_s) from None
 
 
-@dataclass(frozen=True)
-class _Asked:
-    """A query, how messages name it, and what the server warned of while it answered."""
-
-    promql: str
-    where: str
-    warnings: list[str] = field(default_factory=list)
-
-
-def _series_of(selector: str | None, window: Window) -> dict[str, str]:
-    match = {} if selector is None else {"match[]": selector}
-    return {**match, "start": format_instant(window.start), "end": format_instant(window.end)}
-
-
-def _looking_back(promql: str) -> str:
-    match = _LATEST.fullmatch(promql)
-    return f"last_over_time({(match[1] or match[2]).strip()}[{HISTORY}])" if match else promql
-
-
-def _read(response: requests.Response, asked: _Asked, kind: str | None, **_: object) -> None:
-    """The session's hook: raises for everything but a good answer, keeps its warnings, and parses it only once."""
+def _check(response: requests.Response, where: str, promql: str, **_: object) -> None:
+    """The session's hook: raises for everything but a good status."""
     if response.is_redirect:
         return
     if response.status_code != requests.codes.ok:
-        raise failures.refusal(response, asked.where, asked.promql)
-    payload = _json(response)
-    if payload is None:
-        raise failures.not_json(response, asked.where)
-    if payload.get("status") != "success":
-        raise failures.reported(payload, asked.where)
-    data = payload.get("data")
-    if kind is not None and (not isinstance(data, dict) or data.get("resultType") != kind):
-        raise SourceError(f"{asked.where}: the answer is not a {kind}, as Prometheus' would be; check the URL.")
-    asked.warnings.extend(" ".join(str(warning).split()) for warning in payload.get("warnings") or [])
-    response.json = lambda **_: payload  # type: ignore[method-assign]
+        error = failures.refusal(response, where, promql)
+        if response.status_code in TOO_MUCH and _TOO_MUCH.search(response.text):
+            raise _TooMuchError(error)
+        raise error
+    response.json = lambda **_: {"data": {"result": response}}  # type: ignore[method-assign]
 
 
-def _json(response: requests.Response) -> dict[str, Any] | None:
+def _read(response: requests.Response, kind: str, where: str) -> tuple[list[Series], list[str]]:
+    """The series of a vector or a matrix, and what the server warned of."""
+    payload = _decoded(response, Payload, where)
+    if payload.data is None or payload.data.result_type != kind:
+        raise SourceError(f"{where}: the answer is not a {kind}, as Prometheus' would be; check the URL.")
+    return payload.data.result, [" ".join(warning.split()) for warning in payload.warnings or []]
+
+
+def _decoded(response: requests.Response, shape: type[P], where: str) -> P:
     try:
-        payload = json.loads(response.content)
-    except ValueError:
-        return None
-    return payload if isinstance(payload, dict) else None
+        payload = msgspec.json.decode(response.content, type=shape)
+    except msgspec.ValidationError:
+        raise SourceError(f"{where}: the answer is not one of Prometheus; check the URL.") from None
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise failures.not_json(response, where) from None
+    if payload.status != "success":
+        raise failures.reported({"error": payload.error}, where)
+    return payload
