@@ -115,3 +115,23 @@ def episodes_naive(crossings, apart):
         else:
             found.append([step])
     return found
+
+
+def scrapes_naive(samples, before, window, step_s):
+    """Increase per step of one counter whose past is ``before`` (a number), from its scrapes, (second, value) in order;
+    and the steps in which it was reset.
+
+    Every scrape counts from the one before it; a lower value counts whole. None where a step has no scrape.
+    """
+    start, end = window
+    increments, resets = [None] * ((end - start) // step_s), set()
+    last = before
+    for second, value in samples:
+        if not start <= second < end:
+            continue
+        step = int((second - start) // step_s)
+        if value < last:
+            resets.add(step)
+        increments[step] = (increments[step] or 0) + (value if value < last else value - last)
+        last = value
+    return increments, resets

@@ -2,7 +2,7 @@
 
 The rules hold per series, and nothing is extrapolated. Each with its reason:
 
-1. The increase of a step is the last value in it minus the last value seen before it.
+1. The increase of a step is the last value in it minus the last value seen before it, over all scrapes of the step.
 2. A value that is lower than the one before is a reset: the whole new value is the increase. What was counted between
    the last scrape and the restart is lost, because nobody saw it. (Prometheus documentation, "Query functions", rate.)
 3. A series that appears although its history could have been seen is born and counts from 0: a new pod, or a label
@@ -10,6 +10,9 @@ The rules hold per series, and nothing is extrapolated. Each with its reason:
    both. Its history could have been seen when its target (``job`` and ``instance``) was scraped in an earlier step, or
    when its job has been scraped for five minutes. The evidence is every counter of the plan together, so the first
    error counts where the requests were seen before it.
+   A target may show all of its series under other labels from one scrape to the next, as after a change of its
+   relabelling. Where their sums go on from those of the old ones, they count from there, and nothing is counted twice;
+   where they are lower, the target was restarted as well, and they count from 0.
 4. Any other series that appears has a history that nobody knows: its first value is where later increases start from.
    Five minutes, because the targets of a job are first scraped one after the other over one scrape interval, and
    intervals beyond Prometheus' look-back of five minutes do not work anyway. By service and job, so that an exporter
@@ -20,6 +23,8 @@ The rules hold per series, and nothing is extrapolated. Each with its reason:
 5. After a gap the increase lands in the step in which the series is seen again. Spreading it would invent a course;
    this way the increases of adjacent days add up to what was counted. How much of it came together before that step,
    evenly counted, is told beside it (``earlier``), so that a rate does not show a burst that nobody made.
+
+What is lost all the same, between a last scrape and a restart or an end, lowers the coverage (``sightings``).
 """
 
 from __future__ import annotations
