@@ -1,5 +1,6 @@
 """Answers as a server gives them, from a table of samples."""
 
+import msgspec
 import numpy as np
 
 from observability.model import Query
@@ -22,7 +23,10 @@ def answer(query: Query, lead: int, labels, values, before=None) -> Answer:
 
 def scraped(labels, numbers) -> Series:
     """One series with a scrape in each step that has a number."""
-    points = [
-        (STEP_S * step + OFFSET_S, repr(float(number))) for step, number in enumerate(numbers) if number == number
-    ]
-    return Series(metric=labels, values=points)
+    seen = [(step, float(number)) for step, number in enumerate(numbers) if number == number]
+    return Series(metric=labels, values=points((STEP_S * step + OFFSET_S, number) for step, number in seen))
+
+
+def points(samples) -> msgspec.Raw:
+    """The HTTP API's JSON of (second, number) pairs."""
+    return msgspec.Raw(msgspec.json.encode([(float(second), str(number)) for second, number in samples]))

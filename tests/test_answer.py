@@ -2,8 +2,10 @@
 
 from itertools import pairwise
 
+import msgspec
 import numpy as np
 import pytest
+from answers import points
 from hypothesis import given
 from hypothesis import strategies as st
 from naive import scrapes_naive
@@ -16,10 +18,6 @@ QUERY = Query(name="q", type="counter", promql="q")
 BUCKETS = Query(name="q", type="buckets", promql="q_bucket")
 STEP_S, STEPS = 60, 10
 GRID = Grid(0.0, STEP_S, STEPS, 0)
-
-
-def points(samples):
-    return [(float(second), repr(float(value))) for second, value in samples]
 
 
 SCRAPES = st.lists(
@@ -79,7 +77,7 @@ def test_one_bucket_under_two_spellings_is_one_series():
 def test_what_is_no_number_is_left_out_and_counted(text):
     tally = Tally(QUERY, GRID)
     tally.look_back([Series({}, value=(-1.0, text))])
-    tally.add([Series({}, values=[(10.0, "5"), (70.0, text), (130.0, "8")])], 0, STEPS, raw=True)
+    tally.add([Series({}, values=points([(10, 5), (70, text), (130, 8)]))], 0, STEPS, raw=True)
     answer = tally.answer(())
     assert (answer.dropped.tolist(), answer.before.tolist()) == ([1], pytest.approx([np.nan], nan_ok=True))
     assert answer.values[0, :3].tolist() == pytest.approx([5, np.nan, 8], nan_ok=True)
@@ -91,3 +89,11 @@ def test_many_series_are_kept_apart():
     series = [Series({"instance": f"{number:03d}"}, values=points([(10, number)])) for number in range(100)]
     tally.add(series, 0, STEPS, raw=True)
     assert tally.answer(()).values[:, 0].tolist() == list(range(100))
+
+
+@pytest.mark.parametrize(
+    "text", [b"[[0,null]]", b'[[0,"many"]]', b'[[0,"1"],[60]]', b'[["1"]]', b'[[0,"1x"],[60,"2"]]', b'[{"a":1}]']
+)
+def test_what_is_no_point_is_an_error(text):
+    with pytest.raises(ValueError, match=r"something else than pairs|could not be read"):
+        Tally(QUERY, GRID).add([Series({}, values=msgspec.Raw(text))], 0, STEPS, raw=True)

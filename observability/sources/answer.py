@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
 from typing import Any
 
 import msgspec
@@ -21,11 +20,11 @@ Labels = tuple[tuple[str, str], ...]
 
 
 class Series(msgspec.Struct):
-    """One series of a matrix (``values``) or of a vector (``value``): pairs of seconds since the epoch and a number.
-    Native histograms are only noticed."""
+    """One series of a matrix (``values``, JSON that ``_points`` reads) or of a vector (``value``): pairs of seconds
+    since the epoch and a number. Native histograms are only noticed."""
 
     metric: dict[str, str]
-    values: list[tuple[float, str]] = []
+    values: msgspec.Raw = msgspec.Raw(b"[]")
     value: tuple[float, str] | None = None
     histogram: Any = None
     histograms: Any = None
@@ -119,10 +118,8 @@ class Tally:
         the query's values at the steps' ends, which some servers move to a multiple of the step. What lies outside is
         left out: of two parts both may return what lies on their border, and some servers answer one step more."""
         of = np.array([self._row(series) for series in found], dtype=np.intp)
-        points = [series.values for series in found]
-        rows = np.repeat(of, [len(values) for values in points])
-        times = np.array([time for time, _ in chain.from_iterable(points)], dtype=np.float64)
-        numbers = np.array([float(text) for _, text in chain.from_iterable(points)], dtype=np.float64)
+        sizes, times, numbers = _points([bytes(series.values) for series in found])
+        rows = np.repeat(of, sizes)
         steps = (times - self._grid.start) / self._grid.step_s
         at = (np.floor(steps) if raw else np.rint(steps) - 1).astype(np.intp)
         inside, finite = (at >= low) & (at < high), np.isfinite(numbers)
@@ -192,6 +189,20 @@ class Tally:
         self._last = np.concatenate([self._last, nothing])
         self._offset = np.concatenate([self._offset, np.zeros(more)])
         self._dropped = np.concatenate([self._dropped, np.zeros(more, dtype=np.intp)])
+
+
+def _points(texts: Sequence[bytes]) -> tuple[list[int], Values, Values]:
+    """How many points each text has, and the times and numbers of all of them, from JSON such as ``[[0.5,"1"],…]``.
+
+    NumPy reads all of them at once: half the time of an object per number, and a small part of the memory. Raises
+    ``ValueError`` for anything but numbers.
+    """
+    sizes = [text.count(b"[") - 1 for text in texts]
+    joined = b",".join(text for text in texts if text != b"[]").translate(None, b'[]"')
+    flat = np.fromstring(joined, dtype=np.float64, sep=",")
+    if flat.size != 2 * sum(sizes):
+        raise ValueError("there is something else than pairs of numbers")
+    return sizes, flat[::2], flat[1::2]
 
 
 def _without_duplicates(
