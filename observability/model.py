@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Literal, Self, TypeAlias
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, field_serializer, model_validator
 
 from observability.errors import ConfigError
+from observability.http_config import HttpConfig, has_credentials, without_credentials
 
 if TYPE_CHECKING:
     import numpy as np
@@ -143,11 +144,29 @@ class Query(Frozen):
         return self.type in {"counter", "buckets"}
 
 
-class PrometheusSettings(Frozen):
-    """The server to ask. ``timeout`` holds for one query."""
+class PrometheusSettings(HttpConfig):
+    """The server to ask. ``timeout`` holds for one query; ``concurrency`` is how many are in flight at once.
+
+    The URL may have credentials, from the flag or the environment. They are not shown, and not written as JSON.
+    """
 
     url: str = DEFAULT_URL
     timeout: Duration = timedelta(seconds=30)
+    concurrency: int = Field(default=2, ge=1)
+
+    @model_validator(mode="after")
+    def _one_login(self) -> Self:
+        if has_credentials(self.url) and (self.basic_auth or self.authorization):
+            given = "basic_auth" if self.basic_auth else "authorization"
+            raise ValueError(f"user:password@ in url and {given} exclude each other; leave one of them out")
+        return self
+
+    @field_serializer("url", when_used="json")
+    def _shown(self, url: str) -> str:
+        return without_credentials(url)
+
+    def __repr_args__(self) -> Iterable[tuple[str | None, object]]:
+        return [(name, self._shown(self.url) if name == "url" else value) for name, value in super().__repr_args__()]
 
 
 class SourceInfo(Frozen):

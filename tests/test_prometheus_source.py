@@ -711,3 +711,12 @@ def test_labels(httpserver):
     source = source_at(httpserver.url_for(""))
     assert source.label_names("up", window(1)) == ["job"]
     assert source.label_values("job", None, window(1)) == ["a", "b"]
+
+
+def test_the_tenants_of_one_server_are_different_sources():
+    def named(**headers):
+        settings = {"url": "http://mimir:9009/prometheus", "http_headers": headers}
+        return Prometheus(PrometheusSettings(**settings)).info(plan()).prometheus
+
+    assert named(**{"X-Scope-OrgID": {"values": ["a"]}}) == "http://mimir:9009/prometheus (x-scope-orgid: a)"
+    assert named(**{"X-Other": {"values": ["a"]}}) == "http://mimir:9009/prometheus"

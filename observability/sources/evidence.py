@@ -72,6 +72,12 @@ def select(samples: Samples, queries: Collection[str]) -> Samples:
     )
 
 
+def joined(samples: Samples, parts: Sequence[Samples]) -> Samples:
+    """The same service and window, with the columns and the warnings of the parts, in their order."""
+    columns = {name: values for part in parts for name, values in part.columns.items()}
+    return replace(samples, columns=columns, warnings=tuple(text for part in parts for text in part.warnings))
+
+
 def encode_evidence(samples: Samples, kpis: Mapping[str, Array], origin: Origin) -> bytes:
     """One service's day as an evidence file; the same samples give the same bytes. ``kpis``: each of shape (steps,)."""
     columns = {**kpis, **{f"{RAW}{name}": values for name, values in samples.columns.items()}}

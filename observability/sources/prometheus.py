@@ -13,7 +13,7 @@ import msgspec
 import requests
 from prometheus_api_client import PrometheusConnect
 
-from observability.errors import NotEnoughDataError, SourceError
+from observability.errors import NotEnoughDataError, PostgaError, SourceError
 from observability.model import Plan, PrometheusSettings, Query, Samples, SourceInfo, Window, format_instant
 from observability.sources import failures, in_flight
 from observability.sources.answer import Grid, Names, Payload, Series, Tally, lead_steps
@@ -23,6 +23,7 @@ from observability.sources.parts import Course, Request
 
 TOO_MUCH = frozenset({413, 422, 503})  # statuses that servers refuse large answers with
 _TOO_MUCH = re.compile(r"too many|too large|limit|exceed|timed out", re.IGNORECASE)
+TENANT = "x-scope-orgid"
 DATE_RESOLUTION = timedelta(seconds=1)
 
 P = TypeVar("P", Payload, Names)
@@ -37,9 +38,10 @@ class Prometheus:
     def __init__(self, settings: PrometheusSettings) -> None:
         self._clients = [_Client(settings) for _ in range(settings.concurrency)]
         self.url = self._clients[0].url
+        self._name = _with_tenant(self.url, settings)
 
     def info(self, plan: Plan) -> SourceInfo:
-        return SourceInfo(prometheus=self.url, step_s=plan.step_s)
+        return SourceInfo(prometheus=self._name, step_s=plan.step_s)
 
     def fetch(self, plan: Plan, window: Window) -> dict[str, Samples]:
         collecting = {query.name: _Collecting(query, plan, window) for query in plan.queries}
@@ -79,6 +81,13 @@ class Prometheus:
             )
 
 
+def _with_tenant(url: str, settings: PrometheusSettings) -> str:
+    """What tells the source from others: under one URL, Mimir and its like hold the series of many tenants."""
+    headers = [header for name, header in settings.http_headers.items() if name.lower() == TENANT]
+    tenants = [str(value) for header in headers for value in (*header.values, *header.secrets, *header.files)]
+    return f"{url} ({TENANT}: {', '.join(tenants)})" if tenants else url
+
+
 class _Collecting:
     """One query of a plan on its way: what is still to be asked, and what has been answered."""
 
@@ -112,19 +121,16 @@ def _follow(query: _Collecting, client: _Client) -> Iterator[tuple[_Collecting, 
     while (part := course.part()) is not None:
         try:
             response = client.ask(part, name)
-        except _TooMuchError as refused:
-            if not course.was_too_much(part):
-                raise refused.error from None
+        except PostgaError as refused:
+            if not (isinstance(refused.__cause__, _TooMuchError) and course.was_too_much(part)):
+                raise
             continue
         course.answered(part, len(response.content))
         yield query, part, response
 
 
 class _TooMuchError(Exception):
-    """The server refused an answer for its size. ``error`` is what that becomes if it cannot be made smaller."""
-
-    def __init__(self, error: Exception) -> None:
-        self.error = error
+    """The cause of a refusal: the answer would be too large, so a smaller one may be given."""
 
 
 class _Client:
@@ -172,10 +178,8 @@ def _check(response: requests.Response, where: str, promql: str, **_: object) ->
     if response.is_redirect:
         return
     if response.status_code != requests.codes.ok:
-        error = failures.refusal(response, where, promql)
-        if response.status_code in TOO_MUCH and _TOO_MUCH.search(response.text):
-            raise _TooMuchError(error)
-        raise error
+        too_much = response.status_code in TOO_MUCH and _TOO_MUCH.search(response.text)
+        raise failures.refusal(response, where, promql) from (_TooMuchError() if too_much else None)
     response.json = lambda **_: {"data": {"result": response}}  # type: ignore[method-assign]
 
 

@@ -8,7 +8,7 @@ queries it is of (see ``evidence``): the index tells of the release that was col
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -18,7 +18,18 @@ import numpy as np
 from pydantic import ValidationError
 
 from observability.errors import ConfigError, NotEnoughDataError
-from observability.model import Calendar, Frozen, Instant, Plan, Query, Samples, SourceInfo, Window, format_instant
+from observability.model import (
+    Calendar,
+    Frozen,
+    Instant,
+    Plan,
+    Query,
+    Samples,
+    SourceInfo,
+    Window,
+    format_instant,
+    query_of,
+)
 from observability.sources.evidence import Origin, RecordedQuery, Table, check_times, parse, recorded_queries, select
 
 RECORDING = "recording.json"
@@ -118,6 +129,40 @@ class Recording:
             _check_query(query, origin, where)
 
 
+class Forgotten:
+    """The server that a folder's evidence came from, when it has forgotten everything: what is at hand is all there is.
+
+    The release must be of the recorded calendar, step and services, because evidence of others is of no use to it.
+    """
+
+    def __init__(self, root: Path, plan: Plan, calendar: Calendar) -> None:
+        self.root = root
+        where, recorded = root / RECORDING, _read_index(root / RECORDING)
+        self._info = recorded.source
+        asked = Recorded.of(plan, calendar, recorded.source)
+        for name, shown in _SHOWN.items():
+            ours, theirs = shown(asked), shown(recorded)
+            if ours != theirs:
+                raise ConfigError(
+                    f"{where} was made with {name} {theirs}, and the release has {ours}; give the release the recorded "
+                    "one."
+                )
+
+    def info(self, plan: Plan) -> SourceInfo:
+        return self._info
+
+    def fetch(self, plan: Plan, window: Window) -> dict[str, Samples]:
+        return {service: Samples(service, window, plan.step_s, {}) for service in plan.services}
+
+
+_SHOWN: Mapping[str, Callable[[Recorded], str]] = {
+    "`ga:`": lambda recorded: format_instant(recorded.ga),
+    "`day:`": lambda recorded: f"{recorded.day_s}s",
+    "`step:`": lambda recorded: f"{recorded.step_s}s",
+    "`services:`": lambda recorded: ", ".join(recorded.services),
+}
+
+
 def _check_query(query: Query, origin: Origin, where: str) -> None:
     recorded = origin.queries.get(query.name)
     if recorded is None:
@@ -143,11 +188,17 @@ def _read_index(path: Path) -> Recorded:
 
 
 def _part(table: Table, plan: Plan, service: str, window: Window, first: int, where: str) -> Samples:
-    """The plan's columns over the steps of the window, which begins with the table's row ``first``."""
+    """The plan's columns over the steps of the window, which begins with the table's row ``first``: of a part of the
+    day those that a server would have answered."""
     end = first + window.steps(plan.step_s)
     if end > len(table.times):
         raise NotEnoughDataError(f"{where} holds {len(table.times)} steps of the day, not {end}; record the whole day.")
     whole = Samples(service, window, plan.step_s, table.columns, table.warnings)
     samples = select(whole, {query.name for query in plan.queries})
+    if end - first == len(table.times):
+        return samples
     columns = {name: values[first:end] for name, values in samples.columns.items()}
-    return replace(samples, columns={name: values for name, values in columns.items() if not np.isnan(values).all()})
+    seen = {name: values for name, values in columns.items() if not np.isnan(values).all()}
+    told = {query_of(name) for name in seen if not name.endswith((".seen", ".earlier"))}
+    silent = {q.name for q in plan.queries if q.type == "alerts" and q.name in seen and not np.nansum(seen[q.name])}
+    return replace(samples, columns={name: v for name, v in seen.items() if query_of(name) in told - silent})
