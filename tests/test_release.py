@@ -4,11 +4,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from observability.definitions import Release
 from observability.errors import ConfigError
 from observability.model import Calendar, Window, format_instant, parse_instant
-from observability.release import flags_release, load
+from observability.release import examine, flags_release, load
+from observability.release_yaml import parse
 
 GA = datetime(2025, 11, 18, tzinfo=UTC)
 HEAD = "release: shop-v2\nga: 2025-11-18T00:00:00Z\n"
@@ -131,7 +134,7 @@ def test_services_may_have_kpis_of_their_own(tmp_path: Path) -> None:
     assert list(release.kpis_of("shop")) == list(release.kpis)
     assert list(release.kpis_of("queue")) == ["request_rate"]
     assert release.slos_of("queue") == []
-    with pytest.raises(ConfigError, match=r"services\.queue\.only: unknown KPI 'nope'"):
+    with pytest.raises(ConfigError, match=r"release\.yaml:3: services\.queue\.only\.0: unknown KPI 'nope'"):
         written(tmp_path, "services: {queue: {only: [nope]}}\n")
 
 
@@ -171,11 +174,147 @@ def test_every_kpi_of_the_catalog_says_what_it_is() -> None:
     assert set(release.queries) == used | {"storage_used", "network_octets", "memory_bytes", "cpu_cores"}
 
 
-def test_every_problem_is_named_at_once(tmp_path: Path) -> None:
+PROBLEMS = """\
+5: services.checkout.only.1: unknown KPI 'p99_latncy_ms'; did you mean 'p99_latency_ms'?
+7: services.a/b: 'a/b' cannot name a folder; leave out slashes.
+8: step: 'fast' is not a duration; write it like 60s, 5m, 24h.
+9: matchers: these are not label matchers: {env="prod"}; write them like env="prod",region=~"eu-.*", without braces.
+11: queries.http_error: the catalog has none of this name, and a new one needs type too; did you mean 'http_errors'?
+12: queries.http_errors: '{' is not closed.
+14: kpis.errs: unknown query 'http_erors'; did you mean 'http_errors'?
+15: kpis.p95_latency_ms.quantile: Input should be less than 1.
+17: slos.0.kpi: unknown KPI 'overal_error_rate'; did you mean 'overall_error_rate'?
+18: slos.1.objective: Input should be less than 100.
+19: slos.2: two objectives are named 'A'; give each a name of its own.
+21: maintenance.0: the window ends at 2025-11-19T01:00:00Z, not after its start.
+22: warning: maintenance.1: outside of what is watched, 2025-11-11T00:00:00Z to 2025-11-26T00:00:00Z; check its date.
+22: maintenance.1.services.0: unknown service 'chekout'; did you mean 'checkout'?
+23: prometheus.ulr: there is no such field; did you mean 'url'?
+"""
+
+
+def problems(tmp_path: Path, text: str, head: str = HEAD) -> list[str]:
+    """Every problem of a release file as a sentence, without the folder."""
+    path = tmp_path / "release.yaml"
+    path.write_text(head + text)
+    return [problem.sentence("release.yaml") for problem in examine(path)[1]]
+
+
+def test_every_problem_is_found_at_once_and_in_the_order_of_the_lines(tmp_path: Path) -> None:
+    text = """
+services:
+  checkout: {only: [request_rate, p99_latncy_ms]}
+  reports:
+  a/b:
+step: fast
+matchers: '{env="prod"}'
+queries:
+  http_error: errors_total{$match}
+  http_errors: errors_total{$match
+kpis:
+  errs: {about: E., kind: rate, query: http_erors, unit: 1/s, direction: higher is better, category: errors}
+  p95_latency_ms: {quantile: 2}
+slos:
+  - {name: A, kpi: overal_error_rate, objective: 99}
+  - {name: A, kpi: request_rate, objective: 200}
+  - {name: A, kpi: p95_latency_ms, objective: 99}
+maintenance:
+  - {start: 2025-11-19T02:00:00Z, end: 2025-11-19T01:00:00Z}
+  - {start: 2024-11-19T01:00:00Z, end: 2024-11-19T02:00:00Z, services: [chekout]}
+prometheus: {ulr: http://localhost:9090}
+"""
+    said = [line.removeprefix("release.yaml:") for line in problems(tmp_path, text)]
+    assert said == PROBLEMS.splitlines()
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("release: [", "1: not YAML: while parsing a flow node, expected the node content, but found '<stream end>'."),
+        ("release: a\nga: b: c\n", "2: not YAML: mapping values are not allowed here."),
+        ('release: a\nga: "\x01"\n', "2: not YAML: special characters are not allowed."),
+        ("release: !!int x\n", "1: not YAML: invalid literal for int() with base 10: 'x'."),
+        ("a: 1\n---\nb: 2\n", "2: not YAML: expected a single document in the stream, but found another document."),
+        ("", "1: not a release file: it holds no fields such as `release:` and `ga:`."),
+        ("- a\n", "1: not a release file: it holds no fields such as `release:` and `ga:`."),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_one_problem(tmp_path: Path, text: str, said: str) -> None:
+    assert problems(tmp_path, text, head="") == [f"release.yaml:{said}"]
+
+
+def test_what_is_missing_is_missing_in_its_mapping(tmp_path: Path) -> None:
+    assert problems(tmp_path, "# a comment\nslos:\n- name: A\n", head="") == [
+        "release.yaml:2: release: is missing; this field is required.",
+        "release.yaml:2: ga: is missing; this field is required.",
+        "release.yaml:3: slos.0.kpi: is missing; this field is required.",
+        "release.yaml:3: slos.0.objective: is missing; this field is required.",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("step: 60s\nstep: 30s\n", "4: step: the key 'step' is written twice; leave one of them out."),
+        ("only_of: {a: b}\n", "3: only_of: there is no such field; did you mean 'only'?"),
+        ("servce_label: app\n", "3: servce_label: there is no such field; did you mean 'service_label'?"),
+        ("services: [a, b, a]\n", "3: services.2: 'a' is named twice; leave one of them out."),
+        ("services: {8080: }\n", "3: services.8080: write it as text, in quotes where YAML would read something else."),
+        ("kpis: [a]\n", "3: kpis: write names and their definitions, such as {name: value}, not a list."),
+        ("kpis: {request_rate: {name: x}}\n", "3: kpis.request_rate.name: leave it out; 'request_rate' is the name."),
+        (
+            "prometheus: {basic_auth: {usernam: x}}\n",
+            "3: prometheus.basic_auth.usernam: there is no such field; did you mean 'username'?",
+        ),
+    ],
+)
+def test_a_problem_is_at_its_field(tmp_path: Path, text: str, said: str) -> None:
+    assert f"release.yaml:{said}" in problems(tmp_path, text)
+
+
+def test_other_commands_say_the_first_problem_and_how_to_see_the_rest(tmp_path: Path) -> None:
+    path = tmp_path / "release.yaml"
     with pytest.raises(ConfigError) as raised:
         written(tmp_path, "step: fast\nprices: {currency: euros}\nservices: []\n")
-    for field in ("step", "prices.currency", "services"):
-        assert f"{field}: " in str(raised.value)
+    assert str(raised.value) == (
+        f"{path}:3: step: 'fast' is not a duration; write it like 60s, 5m, 24h. (and 2 more: postga validate {path})"
+    )
+
+
+def test_a_warning_does_not_stop_a_release(tmp_path: Path) -> None:
+    assert written(tmp_path, "maintenance: [{start: 2024-11-18T01:00:00Z, end: 2024-11-18T02:00:00Z}]\n").maintenance
+
+
+def test_what_aliases_repeat_is_noted_once(tmp_path: Path) -> None:
+    """Ten to the power of four entries, written in four lines of ten: as many places as are written, and no more."""
+    levels = "".join(f"l{n}: &l{n} [{', '.join(10 * [f'*l{n - 1}'])}]\n" for n in range(1, 5))
+    text = f"l0: &l0 [a]\n{levels}"
+    assert len(parse(text).places) == 1 + 5 + 1 + 4 * 10
+    assert len(problems(tmp_path, text)) == 5
+    assert problems(tmp_path, "colour: &l [*l]\n") == [
+        "release.yaml:3: colour: there is no such field; check its spelling."
+    ]
+
+
+EXAMPLE = (Path(__file__).parents[1] / "test_data/release.yaml").read_text()
+
+
+@given(st.data())
+def test_a_mutilated_file_has_problems_with_lines_and_never_crashes(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    start = data.draw(st.integers(0, len(EXAMPLE)))
+    end = data.draw(st.integers(start, min(start + 40, len(EXAMPLE))))
+    text = (
+        EXAMPLE[:start]
+        + data.draw(st.sampled_from(["", "[", "{", ": ", "'", "- ", "\t", "&a ", "*a", "!!int "]))
+        + EXAMPLE[end:]
+    )
+    path = tmp_path_factory.getbasetemp() / "mutilated.yaml"
+    path.write_text(text)
+    release, found = examine(path)
+    assert (release is None) == any(problem.severity == "error" for problem in found)
+    assert all(problem.line is not None and 1 <= problem.line <= text.count("\n") + 1 for problem in found)
 
 
 @pytest.mark.parametrize(
