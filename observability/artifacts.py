@@ -56,6 +56,9 @@ class KpiSummary(Part):
     min: float | None = None
     max: float | None = None
     hourly: tuple[float | None, ...] = ()
+    with_maintenance: float | None = Field(
+        default=None, description="the value over the whole day, where `value` leaves out steps because of maintenance"
+    )
     started: float | None = Field(default=None, description="of incidents: those that began in the day")
     drift_percent: float | None = None
     at_least: bool = Field(
@@ -82,7 +85,19 @@ class SloDay(Part):
     bad_between: tuple[float, float] | None = Field(
         default=None, description="the fewest and the most bad events that the buckets allow; None: `bad` is exact"
     )
+    bad_with_maintenance: float | None = Field(
+        default=None, description="over the whole day, where `bad` and `total` leave out steps because of maintenance"
+    )
+    total_with_maintenance: float | None = None
     note: str | None = None
+
+
+class MaintenanceWindow(Part):
+    """``[start, end)`` as the release file has it: it may reach beyond the day that it is told of."""
+
+    start: Instant
+    end: Instant
+    reason: str = ""
 
 
 class CostDay(Part):
@@ -147,6 +162,8 @@ class DaySummary(Artifact):
     cost: CostDay | None = None
     window: Window | None = None
     partial: bool = False
+    maintenance: tuple[MaintenanceWindow, ...] = Field(default=(), description="the windows that overlap the day")
+    maintenance_seconds: float = Field(default=0.0, description="what they leave out of the day, in whole steps")
     coverage: Share | None = None
     warnings: tuple[str, ...] = ()
     source_warnings: tuple[str, ...] = Field(default=(), description="what the source said of its answers: partial, …")
@@ -171,6 +188,15 @@ class DaySummary(Artifact):
             if slo.kpi == kpi or (counts is not None and self._counts(slo.kpi) == counts)
         ]
         return min([SHARE_FLOOR, *(budget / 2 for budget in budgets)])
+
+    @property
+    def judged_share(self) -> float:
+        """How much of the day is outside maintenance, from 0 to 1."""
+        return 1.0 if self.window is None else max(0.0, 1.0 - self.maintenance_seconds / self.window.seconds)
+
+    @property
+    def is_all_maintenance(self) -> bool:
+        return self.judged_share == 0.0
 
     def _counts(self, kpi: str) -> tuple[float, float] | None:
         found = self.kpis.get(kpi)
@@ -332,6 +358,10 @@ class SloBurnDown(Part):
     total: float | None = None
     burn_rate: float | None = None
     budget_consumed_30d_percent: float | None = None
+    bad_with_maintenance: float | None = Field(
+        default=None, description="over the whole days, where `bad` and `total` leave out steps because of maintenance"
+    )
+    total_with_maintenance: float | None = None
     coverage: Share = 0.0
     verdict: Verdict = "no data"
     why: str = ""

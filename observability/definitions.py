@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import cached_property
 from typing import Literal, Self
@@ -123,6 +123,9 @@ class Maintenance(Window):
     reason: str = ""
     services: tuple[str, ...] = ()
 
+    def overlaps(self, start: datetime, end: datetime) -> bool:
+        return self.start < end and start < self.end
+
     def concerns(self, service: str) -> bool:
         return not self.services or service in self.services
 
@@ -152,6 +155,11 @@ class Release(Frozen):
     def slos_of(self, service: str) -> list[Objective]:
         """The objectives on the service's KPIs."""
         return [slo for slo in self.slos if slo.kpi in self.kpis_of(service)]
+
+    def maintenance_of(self, service: str) -> list[Maintenance]:
+        """The windows that concern the service, in time order."""
+        found = [window for window in self.maintenance if service in (window.services or self.services)]
+        return sorted(found, key=lambda window: (window.start, window.end))
 
     @property
     def calendar(self) -> Calendar:

@@ -35,15 +35,23 @@ def step_values(kpi: Kpi, samples: Samples, prices: PriceList | None = None) -> 
     return kpi.scale * _column(samples, kpi.query)
 
 
-def observed(kpi: Kpi, samples: Samples, prices: PriceList | None = None) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
-    """At which steps the KPI's queries returned what it needs: a step without traffic is observed, and has no ratio."""
+def observed_share(kpi: Kpi, samples: Samples, prices: PriceList | None = None) -> Array:
+    """How much of what the KPI needs was observed in each step, from 0 to 1, shape (steps,).
+
+    Of counted KPIs the share of the expected targets that were seen whole, else whether the queries returned something.
+    A step without traffic is observed, and has no ratio.
+    """
     if kpi.kind is Kind.UTILISATION:
-        return ~np.isnan(_column(samples, kpi.numerator) + _column(samples, kpi.denominator))
+        return _is_seen(_column(samples, kpi.numerator) + _column(samples, kpi.denominator))
     if kpi.kind is Kind.COST:
-        return ~np.isnan(step_values(kpi, samples, prices))
-    if kpi.kind is Kind.QUANTILE:
-        return ~np.isnan(_column(samples, f"{kpi.query}.le.+Inf"))
-    return ~np.isnan(_column(samples, kpi.denominator or kpi.query))
+        return _is_seen(step_values(kpi, samples, prices))
+    query = kpi.denominator or kpi.query
+    column = _is_seen(_column(samples, f"{query}.le.+Inf" if kpi.kind is Kind.QUANTILE else query))
+    return np.where(column > 0, samples.columns.get(f"{query}.seen", column), 0.0)
+
+
+def _is_seen(column: Array) -> Array:
+    return (~np.isnan(column)).astype(np.float64)
 
 
 def fold(kpi: Kpi, samples: Samples, values: Array, start: int = 0, stop: int | None = None) -> float | None:
@@ -90,7 +98,7 @@ def rate_totals(kpi: Kpi, samples: Samples, start: int = 0, stop: int | None = N
     """
     counts, earlier = _column(samples, kpi.query), _earlier(kpi, samples)
     steps = np.arange(counts.size)
-    seen = np.where(np.isnan(counts), -1, steps)
+    seen = np.where(np.isnan(counts) & ~np.isnan(earlier), -1, steps)  # where neither is known, no gap goes on
     since = steps - np.concatenate([[-1], np.maximum.accumulate(seen)[:-1]])
     took = np.where(earlier > 0, since, 1)
     known = ~np.isnan((counts - earlier)[start:stop])
@@ -161,10 +169,12 @@ def _distinct_runs(samples: Samples, kpi: Kpi, values: Array) -> float | None:
     """Runs of firing alerts that were seen in the stretch, those that began before it included."""
     if np.isnan(values).all():
         return None
-    if kpi.query not in samples.columns:
-        return 0.0
     firing, started = _column(samples, kpi.query), _column(samples, f"{kpi.query}.started")
-    return float(np.nan_to_num(firing)[0] - np.nan_to_num(started)[0] + np.nansum(started))
+    seen = ~np.isnan(firing)
+    if not seen.any():
+        return 0.0
+    firing, started = firing[seen], started[seen]
+    return float(firing[0] - started[0] + started.sum())
 
 
 def _quantile(kpi: Kpi, bounds: Array, cumulative: np.ndarray[tuple[int, int], np.dtype[np.float64]]) -> Array:

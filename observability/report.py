@@ -80,6 +80,26 @@ class KeyMetric(Part):
     at_least: tuple[str, ...] = Field(default=(), description="which figures are lower bounds: beyond the buckets")
 
 
+class LeftOut(Part):
+    """A maintenance window, the days that it overlaps (those before GA are below 0) and what it leaves out of them."""
+
+    start: Instant
+    end: Instant
+    reason: str
+    days: tuple[int, ...]
+    minutes: float
+
+
+class BothFigures(Part):
+    """A KPI's day without and with its maintenance. ``value`` is None where nothing but maintenance has one."""
+
+    metric_name: str
+    day_number: int
+    unit: str
+    value: float | None
+    with_maintenance: float
+
+
 class Retrospective(Artifact):
     """``GA_7DAY_RETROSPECTIVE.json``."""
 
@@ -100,6 +120,10 @@ class Retrospective(Artifact):
     advice: str
     why: str
     key_metrics: tuple[KeyMetric, ...] = ()
+    maintenance: tuple[LeftOut, ...] = ()
+    both_figures: tuple[BothFigures, ...] = Field(
+        default=(), description="key metrics of days that are another figure with their maintenance"
+    )
     regressions: tuple[Regression, ...] = ()
     anomalies: tuple[Anomaly, ...] = ()
     health_by_day: dict[str, float | None] = Field(default={})

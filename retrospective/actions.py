@@ -126,7 +126,7 @@ def _gaps(week: WeekRecord) -> Iterator[str]:
     low: dict[int, float] = {}
     for day in week.all_days:
         seen = [found.coverage for kpi, found in day.kpis.items() if week.values(kpi)]
-        if seen and min(seen) < GAPLESS:
+        if seen and min(seen) < GAPLESS and not day.is_all_maintenance:
             low[day.day_number] = min(seen)
     if low:
         worst = min(low, key=lambda day: low[day])

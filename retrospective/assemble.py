@@ -27,6 +27,7 @@ from retrospective.changes import deciding, has_values, is_notable, is_worse, si
 from retrospective.costs import analyse_cost
 from retrospective.degradations import degradations, distinct_runs
 from retrospective.drifts import unexpected_drifts
+from retrospective.maintenance import both_figures, left_out
 from retrospective.record import INCIDENTS, WeekRecord, week_of
 from retrospective.status import judge
 from retrospective.successes import successes
@@ -67,6 +68,7 @@ def assemble(
     """
     week = week_of(ga, days, before, regression, anomalies, slos, health)
     judgement, cost = judge(week), analyse_cost(week)
+    metrics = tuple(_key_metrics(week))
     return Retrospective(
         generation_timestamp=week.end if now is None else now,
         ga_day_timestamp=week.calendar.ga,
@@ -84,7 +86,9 @@ def assemble(
         overall_status=judgement.status,
         advice=judgement.advice,
         why=judgement.why,
-        key_metrics=tuple(_key_metrics(week)),
+        key_metrics=metrics,
+        maintenance=left_out(week),
+        both_figures=both_figures(week, [metric.metric_name for metric in metrics]),
         regressions=_notable(week),
         anomalies=_by_severity(week),
         health_by_day={str(r.day_number): r.health_score for r in week.current_health},
@@ -156,7 +160,7 @@ def _is_bound(week: WeekRecord, kpi: str, days: Sequence[DaySummary], level: flo
 
 
 def _coverage(week: WeekRecord, kpi: str) -> float | None:
-    stated = [day.kpis[kpi].coverage for day in week.days if kpi in day.kpis]
+    stated = [day.kpis[kpi].coverage for day in week.days if kpi in day.kpis and not day.is_all_maintenance]
     return fmean(stated) if stated else None
 
 
@@ -172,12 +176,18 @@ def _notable(week: WeekRecord) -> tuple[Regression, ...]:
 
 
 def _by_severity(week: WeekRecord) -> tuple[Anomaly, ...]:
-    """The most severe first, those for the better last; of equal ones the higher score, then the earlier."""
+    """The most severe first, those for the better or in maintenance last; of equal ones the higher score, then the
+    earlier."""
     found = [
         event.model_copy(update={"for_better": event.is_better(week.about(event.metric_name).direction)})
         for event in (week.anomalies.anomalies if week.anomalies is not None else ())
     ]
-    return tuple(sorted(found, key=lambda e: (e.for_better, -SEVERITIES.index(e.severity), -_score(e), e.timestamp)))
+    return tuple(sorted(found, key=_order))
+
+
+def _order(event: Anomaly) -> tuple[bool, int, float, datetime]:
+    counts_little = event.for_better is True or event.in_maintenance is True
+    return counts_little, -SEVERITIES.index(event.severity), -_score(event), event.timestamp
 
 
 def _score(event: Anomaly) -> float:

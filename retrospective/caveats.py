@@ -29,6 +29,10 @@ _OBJECTIVES = (
     "Objectives: events are counted over the GA day and the daily summaries, each once. A burn rate of 1 uses up a "
     "30-day budget in 30 days; the 30-day figures take the week's traffic for the whole period."
 )
+_MAINTENANCE = (
+    "Maintenance: steps that overlap a window of the release file count for no verdict and need not be seen. "
+    "Cost is of all hours. An anomaly within a window is marked and decides nothing."
+)
 _INCIDENTS = (
     "Incidents: distinct runs of firing alerts with severity=critical; one over midnight is seen on both days, and "
     "counts once in the week."
@@ -59,6 +63,8 @@ def _days(week: WeekRecord) -> Iterator[str]:
         yield f"{day_list(week.missing)}: no daily summary was given"
     if week.empty:
         yield f"{day_list(week.empty)}: the summary holds no data of the service"
+    if week.maintained:
+        yield f"{day_list(week.maintained)}: all of it is maintenance, so nothing of it was judged"
     if week.partial:
         yield f"{day_list(week.partial)}: the summary is of a day that was not over, and is left out"
     if week.ga.partial:
@@ -99,7 +105,9 @@ def _kpis(week: WeekRecord) -> Iterator[str]:
         if not values:
             notes = [day.kpis[kpi].note for day in week.all_days if kpi in day.kpis and day.kpis[kpi].note]
             by_note.setdefault(notes[0] or "no data" if notes else "no data", []).append(kpi)
-        elif absent := [day.day_number for day in week.all_days if day.day_number not in values]:
+        elif absent := [
+            n for n in (d.day_number for d in week.all_days) if n not in values and n not in week.maintained
+        ]:
             some[kpi] = absent
     for note, kpis in by_note.items():
         yield f"{', '.join(kpis)}: {note}"
@@ -226,7 +234,7 @@ def _scored(week: WeekRecord) -> str:
 def method(week: WeekRecord, judgement: Judgement) -> tuple[str, ...]:
     """How the report came to what it says, one sentence per matter."""
     lines = [_rests_on(judgement.reasons), *_baseline_lines(week)]
-    lines += [_SIZES, _OBJECTIVES, _INCIDENTS, _detector(week), *_twins(week)]
+    lines += [_SIZES, _OBJECTIVES, _INCIDENTS, *_maintenance(week), _detector(week), *_twins(week)]
     if week.ga.source is not None:
         source = week.ga.source
         lines.append(f"Source: {source.prometheus}, one sample every {source.step_s} s.")
@@ -254,6 +262,11 @@ def _baseline_lines(week: WeekRecord) -> Iterator[str]:
     elif used:
         names = listed([baseline_name(baseline) for baseline in used])
         yield f"Baselines: {names}. There is nothing to compare with {BASELINES['week_before']}."
+
+
+def _maintenance(week: WeekRecord) -> Iterator[str]:
+    if any(day.maintenance for day in (*week.past, *week.all_days)):
+        yield _MAINTENANCE
 
 
 def _twins(week: WeekRecord) -> Iterator[str]:

@@ -207,12 +207,13 @@ def _fired_in(week: WeekRecord, run: Sequence[int]) -> str:
 
 def distinct_runs(starts: Mapping[int, float], values: Mapping[int, float]) -> float | None:
     """Runs seen on the days: those of the first, and those that began later. Days between which one is missing are
-    counted each by itself. None where that is not known."""
+    counted each by itself. None where that is not known. A day with more runs than the one before has begun at least
+    the difference, be it in maintenance, which counts none as begun."""
     number = 0.0
     for first, *later in runs(values):
         if any(day not in starts for day in later):
             return None
-        number += values[first] + math.fsum(starts[day] for day in later)
+        number += values[first] + math.fsum(max(starts[day], values[day] - values[day - 1]) for day in later)
     return number
 
 
@@ -222,6 +223,8 @@ def still_firing(week: WeekRecord) -> bool | None:
     if last is None or week.value(last, INCIDENTS) is None:
         return None
     hourly = last.kpis[INCIDENTS].hourly if INCIDENTS in last.kpis else ()
+    if last.maintenance:
+        hourly = tuple(value for value in hourly if value is not None)  # the last hour that counts
     known = hourly[-1] if hourly and hourly[-1] is not None else week.value(last, INCIDENTS)
     return known is not None and known > 0
 

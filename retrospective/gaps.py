@@ -98,8 +98,9 @@ def ending(week: WeekRecord) -> dict[str, datetime]:
 
 def _dark_hours(day: DaySummary, kpi: str) -> int:
     """Hours without data at the end of the day, no more than are missing from the coverage. A ratio or a quantile has
-    none without traffic either: then none are dark where there was no request."""
-    if kpi not in day.kpis or len(day.kpis[kpi].hourly) != HOURS:
+    none without traffic either: then none are dark where there was no request. A day that ends in maintenance has none.
+    """
+    if kpi not in day.kpis or len(day.kpis[kpi].hourly) != HOURS or _ends_in_maintenance(day):
         return 0
     found, load = day.kpis[kpi], day.kpis.get(LOAD)
     dark = len(list(itertools.takewhile(lambda value: value is None, reversed(found.hourly))))
@@ -109,6 +110,10 @@ def _dark_hours(day: DaySummary, kpi: str) -> int:
     return min(dark, math.floor((1 - found.coverage) * HOURS + ROUNDING))
 
 
+def _ends_in_maintenance(day: DaySummary) -> bool:
+    return day.window is not None and any(window.end >= day.window.end for window in day.maintenance)
+
+
 def _clock(instant: datetime) -> str:
     return f"{instant:%H:%M} UTC on {instant:%Y-%m-%d}"
 
@@ -116,6 +121,7 @@ def _clock(instant: datetime) -> str:
 def unseen(week: WeekRecord) -> Iterator[Reason]:
     """What is not known, and keeps a week without findings from being called excellent."""
     yield from _not_tested(week)
+    yield from _maintained(week)
     yield from _gone(week)
     yield from _never_seen(week)
     yield from _source_warned(week)
@@ -193,6 +199,15 @@ def _not_tested(week: WeekRecord) -> Iterator[Reason]:
             f"{count(len(untested), 'KPI')} could not be tested against the week before GA: {listed(untested, 3)}",
             f"Look at {listed(untested, 3)} by hand",
             "regression_summary.json of the next release: `real` is true or false for each",
+        )
+
+
+def _maintained(week: WeekRecord) -> Iterator[Reason]:
+    if week.maintained:
+        yield _watch(
+            f"nothing of {day_list(week.maintained)} was judged, because all of it is maintenance",
+            f"Look at {day_list(week.maintained)} by hand",
+            "day summaries of the next week: `maintenance_seconds` is less than the day on every day",
         )
 
 

@@ -19,6 +19,7 @@ from observability.artifacts import (
     RegressionSummary,
     SloBurnDown,
 )
+from observability.comparable import has_same_hours, is_mostly_judged
 from observability.definitions import Direction
 from observability.errors import ConfigError
 from observability.model import FIRST_DAY, LAST_DAY, Calendar
@@ -128,13 +129,18 @@ class WeekRecord:
 
     @property
     def present(self) -> tuple[int, ...]:
-        """The days on which something of the service itself was observed."""
+        """The days on which something of the service itself was observed, and counts."""
         return tuple(day.day_number for day in self.days if has_own_data(day))
 
     @property
     def empty(self) -> tuple[int, ...]:
-        """The days that have a summary, and nothing of the service in it."""
-        return tuple(day.day_number for day in self.days if not has_own_data(day))
+        """The days that have a summary, and nothing of the service in it, though they are not all maintenance."""
+        return tuple(d.day_number for d in self.days if not has_own_data(d) and not d.is_all_maintenance)
+
+    @property
+    def maintained(self) -> tuple[int, ...]:
+        """The days that are maintenance throughout: nothing of them is judged."""
+        return tuple(day.day_number for day in self.all_days if day.is_all_maintenance)
 
     @property
     def missing(self) -> tuple[int, ...]:
@@ -167,9 +173,13 @@ class WeekRecord:
 
     @property
     def coverage(self) -> float | None:
-        """Mean coverage of the GA day and days 1 to 7, a day without a summary counting 0. None: no file states it."""
-        stated = [day.coverage for day in self.all_days if day.coverage is not None]
-        return math.fsum(stated) / (LAST_DAY + 1) if stated else None
+        """Mean coverage of the GA day and days 1 to 7, a day without a summary counting 0. None: no file states it.
+
+        Days weigh by what is left of them outside maintenance.
+        """
+        stated = [day.coverage * day.judged_share for day in self.all_days if day.coverage is not None]
+        missing = LAST_DAY + 1 - len(self.all_days)
+        return math.fsum(stated) / (missing + math.fsum(day.judged_share for day in self.all_days)) if stated else None
 
     @cached_property
     def kpis(self) -> tuple[str, ...]:
@@ -206,11 +216,15 @@ class WeekRecord:
         return any(one.day_number == day and kpi in one.kpis and one.kpis[kpi].at_least for one in self.all_days)
 
     def compares_with_ga(self, kpi: str, day: int) -> bool:
-        """Whether the day's value and the GA day's are of one kind: quantiles of the same buckets, and not beyond
-        them on the GA day."""
-        first, found = (one.kpis.get(kpi) for one in self.all_days if one.day_number in {0, day})
+        """Whether the day's value and the GA day's are of one kind: of the same hours, and for quantiles of the same
+        buckets and not beyond them on the GA day."""
+        (compared,) = (one for one in self.days if one.day_number == day)
+        first, found = self.ga.kpis.get(kpi), compared.kpis.get(kpi)
         if first is None or found is None:
             return True
+        judged = is_mostly_judged(self.ga) and is_mostly_judged(compared)
+        if not judged or not has_same_hours(self.ga, compared, found.kind):
+            return False
         changed = (
             first.buckets is not None and found.buckets is not None and first.buckets.keys() != found.buckets.keys()
         )

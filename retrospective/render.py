@@ -19,7 +19,7 @@ from retrospective.wording import count, listed
 
 TEMPLATES = Path(__file__).parent / "templates"
 SYMBOLS = {"EXCELLENT": "✓", "STABLE": "✓", "NEEDS ATTENTION": "▲", "CRITICAL": "✕"}
-MOST_CHANGES, MOST_DECISIONS = 20, 3
+MOST_CHANGES, MOST_DECISIONS, MOST_WINDOWS, MOST_FIGURES = 20, 3, 10, 20
 PRIORITIES = ("P0", "P1", "P2", "P3")
 
 
@@ -37,6 +37,8 @@ def to_markdown(retrospective: Retrospective) -> str:
         decisions=[item for item in report.action_items if item.priority in {"P0", "P1"}][:MOST_DECISIONS],
         key_metrics=tables.key_metrics(report.key_metrics),
         folding=tables.folding(report.key_metrics) if report.key_metrics else "",
+        left_out=tables.left_out(report.maintenance[:MOST_WINDOWS]),
+        both_figures=tables.both_figures(report.both_figures[:MOST_FIGURES]),
         successes=tables.successes(report.successes),
         degradations=[*tables.degradations(report.degradations)],
         regressions=tables.changes(changes),
@@ -115,6 +117,8 @@ def _at_a_glance(report: Retrospective) -> Iterator[str]:
             count(len(report.anomalies), "anomaly", "anomalies"),
         ]
     )
+    if report.maintenance:
+        yield f"{count(len(report.maintenance), 'maintenance window')} left out of the verdicts"
     if report.health_by_day:
         scores = (
             f"day {day} {'?' if score is None else f'{score:.0f}'}" for day, score in report.health_by_day.items()

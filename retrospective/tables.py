@@ -8,7 +8,7 @@ from datetime import datetime
 
 from observability.artifacts import SEVERITIES, Anomaly, Regression, SloBurnDown
 from observability.model import LAST_DAY
-from observability.report import CostAnalysis, Degradation, KeyMetric, Success, UnexpectedDrift
+from observability.report import BothFigures, CostAnalysis, Degradation, KeyMetric, LeftOut, Success, UnexpectedDrift
 from observability.units import format_value
 from retrospective.budgets import is_decided, month_share, state
 from retrospective.changes import agrees, baseline_name, change_text, label, pair_text
@@ -20,6 +20,7 @@ from retrospective.wording import both, count, day_list, listed, signed
 FIGURES = ("before", "ga_day", "week", "last_day")
 MOST_ANOMALIES = 10
 BETTER = "for the better"
+MAINTENANCE = "in maintenance"
 NO_PAIR = "by paired days only"  # where the medians of the days move the other way than the days do
 FOLDS = {
     "counts": "ratios and rates from their counts",
@@ -45,6 +46,32 @@ def key_metrics(metrics: tuple[KeyMetric, ...]) -> str:
 def _figure(metric: KeyMetric, name: str) -> str:
     unit = "" if metric.folded in {"runs", "days"} else metric.unit
     return prose(format_value(getattr(metric, name), unit, name in metric.at_least))
+
+
+def left_out(windows: tuple[LeftOut, ...]) -> str:
+    rows = [
+        (
+            f"{when(window.start)} to {when(window.end)}",
+            prose(window.reason) or "not stated",
+            prose(day_list(day for day in window.days if day >= 0) or "the week before GA"),
+            f"{window.minutes:,.0f}",
+        )
+        for window in windows
+    ]
+    return table(("From, to", "Reason", "Of", "Minutes"), rows, (3,))
+
+
+def both_figures(found: tuple[BothFigures, ...]) -> str:
+    rows = [
+        (
+            code(both.metric_name),
+            prose(day_list([both.day_number])),
+            _value(both.value, both.unit),
+            _value(both.with_maintenance, both.unit),
+        )
+        for both in found
+    ]
+    return table(("KPI", "Day", "Judged", "With maintenance"), rows, (2, 3))
 
 
 def folding(metrics: tuple[KeyMetric, ...]) -> str:
@@ -117,8 +144,9 @@ def _evidence(row: Regression) -> str:
 
 
 def anomaly_counts(found: tuple[Anomaly, ...]) -> str:
-    numbers = Counter(_severity(event) for event in found)
-    named = ", ".join(f"{numbers[kind]} {kind}" for kind in (*reversed(SEVERITIES), BETTER) if numbers[kind])
+    numbers = Counter(MAINTENANCE if event.in_maintenance else _severity(event) for event in found)
+    kinds = (*reversed(SEVERITIES), BETTER, MAINTENANCE)
+    named = ", ".join(f"{numbers[kind]} {kind}" for kind in kinds if numbers[kind])
     shown = f"; the {MOST_ANOMALIES} most severe" if len(found) > MOST_ANOMALIES else ""
     return f"{count(len(found), 'anomaly', 'anomalies')} ({named}){shown}:"
 

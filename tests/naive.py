@@ -77,14 +77,15 @@ def ratio_naive(numerator, denominator):
 def rate_naive(counts, earlier, step_s):
     """Events per second: everything counted over the time that it took; None if nothing was observed.
 
-    A count of which a part is from earlier took the steps without a count before it, too.
+    A count of which a part is from earlier took the steps without a count before it, too, up to one of which nothing
+    is known at all.
     """
     total, steps = 0.0, 0
     for step, (count, part) in enumerate(zip(counts, earlier, strict=True)):
         if count is None or part is None:
             continue
         total, steps = total + count, steps + 1
-        while part > 0 and step > 0 and counts[step - 1] is None:
+        while part > 0 and step > 0 and counts[step - 1] is None and earlier[step - 1] is not None:
             step, steps = step - 1, steps + 1
     return total / (steps * step_s) if steps else None
 
@@ -135,3 +136,15 @@ def scrapes_naive(samples, before, window, step_s):
         increments[step] = (increments[step] or 0) + (value if value < last else value - last)
         last = value
     return increments, resets
+
+
+def counted_steps_naive(counts, step_s, windows):
+    """Which steps count: those of which no second, and no second of the gap that their count came together in, lies in
+    a window. ``counts``: None where nothing was seen; ``windows``: pairs of seconds, from the first step's start on."""
+    counted = []
+    gap = 0
+    for step, count in enumerate(counts):
+        seconds = range((step - (gap if count is not None else 0)) * step_s, (step + 1) * step_s)
+        counted.append(not any(start <= second < end for second in seconds for start, end in windows))
+        gap = gap + 1 if count is None else 0
+    return counted

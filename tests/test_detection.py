@@ -309,6 +309,11 @@ def test_a_day_without_a_gap_has_nothing_that_came_together_earlier():
     np.testing.assert_array_equal(joined.columns["a.earlier"], [0] * 24 + [0.5] * 24)
 
 
+def test_a_day_of_which_nothing_else_is_told_saw_its_targets_whole():
+    joined = join([hours(0, a=np.ones(24)), hours(1, **{"a": np.ones(24), "a.seen": np.full(24, 0.5)})], 3600)
+    np.testing.assert_array_equal(joined.columns["a.seen"], [1] * 24 + [0.5] * 24)
+
+
 def sessions(day, level=40.0):
     """A day whose number of database sessions goes up and down by one."""
     return hours(day, db_sessions=level + np.tile([-1.0, 1.0], 12))

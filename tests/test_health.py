@@ -220,7 +220,7 @@ def test_a_ga_value_of_0_or_none_is_no_baseline():
     report = assess(day(slo(0), db_connections=kpi("db_connections", drift=None, value=5.0)), NOTHING_FOUND)
     assert (report.parts[1].score, report.parts[1].why) == (
         None,
-        "there is no GA value to compare with: none, 0, or of other buckets",
+        "there is no GA value to compare with: none, 0, of other buckets, or of other hours",
     )
 
 

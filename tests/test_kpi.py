@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from naive import bucket_quantile_naive, rate_naive, ratio_naive
 
 from observability.definitions import Kpi, PriceList
-from observability.kpi import cost_per_hour, fold, histogram_quantile, observed, part, step_values
+from observability.kpi import cost_per_hour, fold, histogram_quantile, observed_share, part, step_values
 from observability.model import Samples, Window
 from observability.release import flags_release
 
@@ -71,8 +71,18 @@ def test_without_traffic_there_is_no_ratio_but_it_was_observed():
     found = requests([0, 0], [0, 0])
     assert folded(AVAILABILITY, found) is None
     assert folded(RATE, found) == 0.0
-    assert observed(AVAILABILITY, found).tolist() == [True, True]
+    assert observed_share(AVAILABILITY, found).tolist() == [1, 1]
     assert folded(AVAILABILITY, requests([0, 8], [0, 8])) == 0.0
+
+
+def test_a_step_in_which_a_part_of_the_targets_was_seen_is_observed_in_part_and_counts_whole():
+    found = samples(
+        {"http_requests": [10, 5, None, 10], "http_requests.seen": [1, 0.5, 0, 1], "http_errors": [0, 5, 0, 0]}
+    )
+    assert observed_share(ERRORS, found).tolist() == [1, 0.5, 0, 1]
+    assert folded(ERRORS, found) == 100 * 5 / 25
+    buckets = {"http_latency.le.+Inf": [1, 2, None], "http_latency.seen": [0.25, 1, 0.75]}
+    assert observed_share(P99, samples(buckets)).tolist() == [0.25, 1, 0]  # nothing of this query, whatever the target
 
 
 NUMBER = st.one_of(st.none(), st.integers(0, 1000))
@@ -112,7 +122,7 @@ def test_the_first_step_after_a_gap_is_the_average_over_the_gap():
     found = samples({"http_requests": [600, *[None] * 10, 11 * 600, 600]} | gap)
     np.testing.assert_array_equal(step_values(RATE, found), [10, *[NAN] * 10, (11 * 600 - 10 * 600) / 60, 10])
     assert folded(RATE, found) == 10.0
-    assert observed(RATE, found).mean() == 3 / 13
+    assert observed_share(RATE, found).mean() == 3 / 13
 
 
 def test_a_rate_is_the_count_over_the_step():
@@ -238,7 +248,7 @@ def test_utilisation_is_the_mean_of_the_steps_and_undefined_without_a_limit():
     np.testing.assert_array_equal(step_values(CPU, found), [25, 75, NAN, NAN, NAN])
     assert folded(CPU, found) == (25 + 75) / 2
     assert folded(KPIS["peak_cpu_percent"], found) == 75
-    assert observed(CPU, found).tolist() == [True, True, False, False, True]
+    assert observed_share(CPU, found).tolist() == [1, 1, 0, 0, 1]
 
 
 def test_a_gauge_of_0_is_a_value():
@@ -329,7 +339,7 @@ def test_no_samples_are_no_value_and_never_0(kpi: Kpi, seen):
     found = samples({name: [None] * 24 for name in names} if seen == "columns of NaN" else {})
     assert np.isnan(step_values(kpi, found, PRICES.model_copy(update={"fixed_per_hour": None}))).all()
     assert folded(kpi, found, PRICES) is None
-    assert not observed(kpi, found, PRICES).any()
+    assert not observed_share(kpi, found, PRICES).any()
 
 
 def test_a_part_has_only_its_steps():

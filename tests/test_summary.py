@@ -11,16 +11,8 @@ from hypothesis import strategies as st
 
 from observability.artifacts import FLAT_KEYS, DaySummary
 from observability.definitions import Direction, Objective, PriceList
-from observability.judgement.summary import (
-    allowed_events,
-    budget,
-    cost_day,
-    drift_percent,
-    slo_day,
-    summarise,
-    summarise_kpi,
-    worse,
-)
+from observability.judgement.objectives import allowed_events, budget, slo_day
+from observability.judgement.summary import cost_day, drift_percent, summarise, summarise_kpi, worse
 from observability.model import Samples, SourceInfo, Window
 from observability.release import flags_release
 from observability.units import format_change, format_value
@@ -59,7 +51,8 @@ def of_kpi(kpi, objective, columns, threshold=None, **changes):
     """The objective's events of a day on a KPI of the catalog, or on a changed one."""
     kpi = KPIS[kpi].model_copy(update=changes)
     slo = Objective(name="Objective", kpi=kpi.name, objective=objective, threshold=threshold)
-    return slo_day(slo, kpi, summarise_kpi(kpi, samples(columns), None))
+    found = summarise_kpi(kpi, samples(columns), None)
+    return slo_day(slo, kpi, found, found)
 
 
 def traffic(requests, errors):
@@ -245,7 +238,7 @@ def test_a_budget_spent_to_the_last_event_is_kept_and_one_more_is_not(objective,
     kpi, slo = KPIS["overall_availability"], Objective(name="A", kpi="overall_availability", objective=objective)
     seen = kpi_summary("overall_availability", {})
     days = [seen.model_copy(update={"numerator": allowed + more, "denominator": total}) for more in (0, 1)]
-    assert [slo_day(slo, kpi, day).compliant for day in days] == [True, False]
+    assert [slo_day(slo, kpi, day, day).compliant for day in days] == [True, False]
 
 
 GOOD_SHARE = {"complement": False, "direction": Direction.HIGHER_IS_BETTER}

@@ -10,6 +10,7 @@ from statistics import median
 from typing import Literal
 
 from observability.artifacts import DaySummary, KpiSummary
+from observability.comparable import has_same_hours, is_mostly_judged
 from observability.definitions import Direction, Kind
 from observability.judgement.summary import worse
 from observability.model import DAYS_BEFORE
@@ -44,15 +45,28 @@ class Comparison:
 
     @cached_property
     def pairs(self) -> list[tuple[KpiSummary, KpiSummary]]:
-        """Each day that has a partner, after it: the same weekday of the week before, or the GA day."""
+        """Each day with a partner of the same hours, after it: the same weekday of the week before, or the GA day."""
+        return [
+            (partner.kpis[self.name], day.kpis[self.name])
+            for partner, day in self._partners
+            if has_same_hours(partner, day, self.kpi.kind)
+        ]
+
+    @property
+    def of_other_hours(self) -> int:
+        """How many days have a partner that they do not compare with, because maintenance left out other hours."""
+        return len(self._partners) - len(self.pairs)
+
+    @cached_property
+    def _partners(self) -> list[tuple[DaySummary, DaySummary]]:
+        """Both with a value of the KPI."""
         weekdays = {number % DAYS_BEFORE: day for number, day in self.past.items()}
-        pairs = []
+        found = []
         for number, day in sorted(self.week.items()):
             partner = weekdays.get(number % DAYS_BEFORE) if self.role == "week_before" else self.past.get(0)
-            before, after = self._of(partner), self._of(day)
-            if before is not None and after is not None:
-                pairs.append((before, after))
-        return pairs
+            if partner is not None and self._of(partner) is not None and self._of(day) is not None:
+                found.append((partner, day))
+        return found
 
     @property
     def is_rehearsed(self) -> bool:
@@ -140,8 +154,9 @@ class Comparison:
     def _worse(self, change: float) -> bool:
         return worse(-change if self.good_share else change, self.kpi.direction)
 
-    def _of(self, day: DaySummary | None) -> KpiSummary | None:
-        found = day.kpis.get(self.name) if day is not None else None
+    def _of(self, day: DaySummary) -> KpiSummary | None:
+        """Not of a day of which too little was seen, or too much is maintenance."""
+        found = day.kpis.get(self.name) if is_mostly_judged(day) else None
         return None if found is None or found.coverage < MIN_COVERAGE or found.value is None else found
 
     def _seen(self, days: Days) -> list[KpiSummary]:

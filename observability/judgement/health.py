@@ -13,8 +13,9 @@ from collections.abc import Mapping, Sequence
 
 from observability.artifacts import Anomaly, AnomalyEvents, DaySummary, HealthPart, HealthReport, KpiSummary, SloDay
 from observability.definitions import Direction
+from observability.judgement.objectives import allowed_events
 from observability.judgement.slo import MIN_COVERAGE, MIN_EVENTS
-from observability.judgement.summary import UNEXPECTED_DRIFT_PERCENT, allowed_events, worse
+from observability.judgement.summary import UNEXPECTED_DRIFT_PERCENT, worse
 from observability.model import Window
 from observability.units import format_value
 
@@ -24,7 +25,7 @@ ZERO_AT_DRIFT_PERCENT = 50.0
 VETO_BURN, VETO_CAP = 10.0, 30.0
 POINTS = {"low": 2.0, "medium": 5.0, "high": 15.0, "critical": 30.0}
 HEALTHY, DEGRADED = 90.0, 70.0
-NO_DRIFT = "there is no GA value to compare with: none, 0, or of other buckets"
+NO_DRIFT = "there is no GA value to compare with: none, 0, of other buckets, or of other hours"
 LOOK_FIRST = {
     "errors": "the failing requests by route and pod",
     "availability": "the failing requests by route and pod",
@@ -39,9 +40,14 @@ LOOK_FIRST = {
 
 
 def assess(day: DaySummary, events: AnomalyEvents | None) -> HealthReport:
-    """The health of one day; of the release's anomalies, those of the day count."""
-    found = _of_the_day(day, events)
-    parts = (*_budget_parts(day.slos), *_drift_parts(day.kpis), _anomaly_part(found))
+    """The health of one day; of the release's anomalies, those of the day outside maintenance count."""
+    of_day = _of_the_day(day, events)
+    found = None if of_day is None else [event for event in of_day if not event.in_maintenance]
+    parts = (
+        *_budget_parts(day.slos),
+        *_drift_parts(day.kpis),
+        _anomaly_part(found, len(of_day or ()) - len(found or ())),
+    )
     assessed = math.fsum(part.weight * _seen(part, day) for part in parts) / math.fsum(part.weight for part in parts)
     vetoes = _vetoes(day)
     score = _score(parts, assessed, bool(vetoes))
@@ -56,8 +62,15 @@ def assess(day: DaySummary, events: AnomalyEvents | None) -> HealthReport:
         veto="; ".join(f"{kpi}: {why}" for kpi, why in vetoes.items()) or None,
         anomalies=None if found is None else len(found),
         mitigation_actions=_actions(day, parts, vetoes),
-        warnings=day.warnings,
+        warnings=(*_maintenance(day), *day.warnings),
     )
+
+
+def _maintenance(day: DaySummary) -> list[str]:
+    if day.is_all_maintenance:
+        return ["The whole day is maintenance, so nothing was judged."]
+    minutes = day.maintenance_seconds / 60
+    return [f"Maintenance: {minutes:,.0f} minutes of the day are left out."] if day.maintenance_seconds > 0 else []
 
 
 def _of_the_day(day: DaySummary, events: AnomalyEvents | None) -> list[Anomaly] | None:
@@ -125,12 +138,14 @@ def _drift_part(name: str, kpi: KpiSummary, weight: float) -> HealthPart:
     return HealthPart(name=name, weight=weight, score=score, kpi=name, why=why)
 
 
-def _anomaly_part(found: list[Anomaly] | None) -> HealthPart:
+def _anomaly_part(found: list[Anomaly] | None, in_maintenance: int) -> HealthPart:
     if found is None:
         return HealthPart(name="Anomalies", weight=ANOMALY_WEIGHT, score=None, kpi=None, why="no anomaly data")
     score = max(0.0, 100.0 - math.fsum(POINTS[event.severity] for event in found))
     counts = {severity: sum(event.severity == severity for event in found) for severity in reversed(POINTS)}
     why = ", ".join(f"{count} {severity}" for severity, count in counts.items() if count) or "none"
+    if in_maintenance:
+        why += f"; {in_maintenance} in maintenance not counted"
     return HealthPart(name="Anomalies", weight=ANOMALY_WEIGHT, score=score, kpi=None, why=why)
 
 

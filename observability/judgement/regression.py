@@ -26,6 +26,7 @@ from observability.artifacts import (
     Severity,
     Verdict,
 )
+from observability.comparable import is_mostly_judged
 from observability.definitions import Direction, Kind
 from observability.judgement.comparison import LAST_DAYS, REAL_CHANGE, Comparison, Days, Role
 from observability.judgement.summary import LARGE_DRIFT_PERCENT, UNEXPECTED_DRIFT_PERCENT, drift_percent
@@ -44,7 +45,8 @@ DURING: dict[Role, str] = {"week_before": "in the week before GA", "ga_day": "on
 
 
 def analyse(ga: DaySummary, days: Sequence[DaySummary], before: PreReleaseSummary | None) -> RegressionSummary:
-    """Every KPI against every baseline. Partial days, and days of which less than half was seen, are left out."""
+    """Every KPI against every baseline. Left out are partial days, and days of which less than half was seen or is
+    outside maintenance."""
     week = {day.day_number: day for day in days if not day.partial}
     past = {day.day_number: day for day in (before.days if before else ()) if not day.partial}
     baselines: dict[Role, Days] = {"week_before": past, "ga_day": {} if ga.partial else {0: ga}}
@@ -62,7 +64,7 @@ def analyse(ga: DaySummary, days: Sequence[DaySummary], before: PreReleaseSummar
         unexpected_drifts=tuple(row for size, row in rows if UNEXPECTED_DRIFT_PERCENT < size <= LARGE_DRIFT_PERCENT),
         within_range=tuple(row for size, row in rows if size <= UNEXPECTED_DRIFT_PERCENT),
         rollback_recommendation=_rollback(found, [row for _, row in rows]),
-        warnings=_warnings(ga, past),
+        warnings=_warnings(ga, past, week),
     )
 
 
@@ -116,8 +118,14 @@ def _obstacle(found: Comparison, load: float | None) -> str | None:
     if found.role == "week_before" and found.is_rehearsed:
         return "the days were shortened, and the rule was measured on whole days"
     if found.role == "week_before" and len(found.changes) < MIN_PAIRS:
-        return f"fewer than {MIN_PAIRS} days have a partner in {ROLES[found.role]}"
+        return f"fewer than {MIN_PAIRS} days have a partner in {ROLES[found.role]}{_other_hours(found)}"
     return None
+
+
+def _other_hours(found: Comparison) -> str:
+    days = found.of_other_hours
+    text = f"; maintenance left out other hours of {days} day{'s' if days != 1 else ''} than of the partner"
+    return text if days else ""
 
 
 def _is_from_zero(found: Comparison) -> bool:
@@ -139,7 +147,7 @@ def _judge(found: Comparison, obstacle: str | None) -> tuple[bool | None, Verdic
         side = baseline if found.before is None else "the week after GA"
         return None, "no data", f"There is no data for {side}."
     if found.change is None:
-        return None, "inconclusive", f"No day has a partner in {baseline}."
+        return None, "inconclusive", f"No day has a partner in {baseline}{_other_hours(found)}."
     moved = _moved(found)
     if obstacle is not None:
         return None, "inconclusive", f"{moved}; {obstacle}."
@@ -213,7 +221,8 @@ def _comparable(days: Iterable[DaySummary]) -> dict[str, KpiSummary]:
 
 
 def _coverage(found: Comparison) -> float | None:
-    seen = [day.kpis[found.name].coverage for day in found.week.values() if found.name in day.kpis]
+    days = [day for day in found.week.values() if not day.is_all_maintenance]
+    seen = [day.kpis[found.name].coverage for day in days if found.name in day.kpis]
     return math.fsum(seen) / len(seen) if seen else None
 
 
@@ -222,8 +231,9 @@ def _window(ga: DaySummary, week: Iterable[DaySummary]) -> Window | None:
     return Window(start=windows[0].start, end=max(w.end for w in windows)) if windows else None
 
 
-def _warnings(ga: DaySummary, past: Days) -> tuple[str, ...]:
-    warnings = []
+def _warnings(ga: DaySummary, past: Days, week: Days) -> tuple[str, ...]:
+    mostly = [day for day in (*past.values(), ga, *week.values()) if not is_mostly_judged(day)]
+    warnings = [f"More than half of day {day.day_number} is maintenance, so it was not compared." for day in mostly]
     if not past:
         warnings.append("There is no week before GA: a change that came with the release cannot be seen.")
     if ga.partial:

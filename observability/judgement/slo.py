@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping, Sequence
 
 from observability.artifacts import ComplianceDay, DaySummary, SloBurnDown, SloDay, Verdict
-from observability.judgement.summary import allowed_events
+from observability.judgement.objectives import allowed_events
 
 BUDGET_DAYS = 30.0  # the usual SLO period (Google SRE workbook, ch. 2)
 MIN_EVENTS = 1000.0  # fewer events than this in the window decide nothing
@@ -23,15 +23,17 @@ def burn_downs(days: Sequence[DaySummary]) -> tuple[SloBurnDown, ...]:
 
     The window's budget is ``budget · events of the window``: event-weighted, so that an hour of errors at night costs
     what it cost (SRE workbook, ch. 2). Consumption is not capped, and the days' shares add up to it. The share of the
-    30-day budget takes the window's mean traffic for the whole period. Partial days are left out. An objective with a
-    threshold is inconclusive where the buckets changed among its days, unless the threshold is a bound on all of them.
+    30-day budget takes the window's mean traffic for the whole period. Partial days are left out, and days weigh by
+    what is left of them outside maintenance. An objective with a threshold is inconclusive where the buckets changed
+    among its days, unless the threshold is a bound on all of them.
     """
     days = [day for day in days if not day.partial]
+    judged = {day.day_number: day.judged_share for day in days}
     names = dict.fromkeys(slo.slo_name for day in days for slo in day.slos)
     return tuple(
         _burn_down(
             {day.day_number: slo for day in days for slo in day.slos if slo.slo_name == name},
-            len(days),
+            judged,
             _buckets_changed(days, name),
         )
         for name in names
@@ -45,15 +47,19 @@ def _buckets_changed(days: Sequence[DaySummary], name: str) -> bool:
     return len(bounds) > 1 and not all(slo.exact for slo, _ in found if slo.exact is not None)
 
 
-def _burn_down(by_day: Mapping[int, SloDay], days: int, changed: bool) -> SloBurnDown:
+def _burn_down(by_day: Mapping[int, SloDay], judged: Mapping[int, float], changed: bool) -> SloBurnDown:
+    """``judged``: the share of each day, of those without the objective too, that is outside maintenance."""
     slo = next(iter(by_day.values()))
     counted = [(day.bad, day.total) for day in by_day.values() if day.bad is not None and day.total is not None]
     bad, total = math.fsum(bad for bad, _ in counted), math.fsum(total for _, total in counted)
     allowed = allowed_events(slo.budget, total)
     between = _between(by_day)
     burn_rate = bad / allowed if allowed > 0 else None
-    coverage = math.fsum(day.coverage for day in by_day.values()) / days
-    spent = None if burn_rate is None else burn_rate * len(counted) / BUDGET_DAYS
+    days = math.fsum(judged[number] for number, day in by_day.items() if day.bad is not None)
+    seen = math.fsum(day.coverage * judged[number] for number, day in by_day.items())
+    coverage = seen / math.fsum(judged.values()) if any(judged.values()) else 0.0
+    spent = None if burn_rate is None else burn_rate * days / BUDGET_DAYS
+    whole = _with_maintenance(by_day)
     return SloBurnDown(
         slo_name=slo.slo_name,
         kpi=slo.kpi,
@@ -68,12 +74,24 @@ def _burn_down(by_day: Mapping[int, SloDay], days: int, changed: bool) -> SloBur
         budget_consumed_30d_percent=None if spent is None else 100 * spent,
         days_to_exhaustion=_days_left(burn_rate, spent, total),
         compliance_by_day=_by_day(by_day, allowed),
+        bad_with_maintenance=None if whole is None else whole[0],
+        total_with_maintenance=None if whole is None else whole[1],
         coverage=coverage,
         verdict=_verdict(between, allowed, total, coverage, changed),
         why=_why(bad, total, allowed, len(counted), coverage)
         + (CHANGED if changed and total > 0 else "")
-        + (_estimated(between, allowed) if total > 0 else ""),
+        + (_estimated(between, allowed) if total > 0 else "")
+        + ("" if whole is None else f" With maintenance: {whole[0]:,.0f} of {whole[1]:,.0f}."),
     )
+
+
+def _with_maintenance(by_day: Mapping[int, SloDay]) -> tuple[float, float] | None:
+    """Bad and all events of the whole days; None where maintenance leaves out nothing of any."""
+    if all(day.total_with_maintenance is None for day in by_day.values()):
+        return None
+    bad = [day.bad if day.bad_with_maintenance is None else day.bad_with_maintenance for day in by_day.values()]
+    total = [day.total if day.total_with_maintenance is None else day.total_with_maintenance for day in by_day.values()]
+    return math.fsum(n for n in bad if n is not None), math.fsum(n for n in total if n is not None)
 
 
 def _days_left(burn_rate: float | None, spent: float | None, total: float) -> float | None:

@@ -4,15 +4,26 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Sequence
 from datetime import timedelta
-from decimal import Decimal
 
 import numpy as np
 
 from observability import kpi as kpis
-from observability.artifacts import FLAT_KEYS, CostDay, DaySummary, KpiSummary, RollbackRecommendation, SloDay
-from observability.definitions import Direction, Kind, Kpi, Objective, PriceList, Release
-from observability.model import MIXED_BOUNDS, Array, Samples, SourceInfo
+from observability.artifacts import (
+    FLAT_KEYS,
+    CostDay,
+    DaySummary,
+    KpiSummary,
+    MaintenanceWindow,
+    RollbackRecommendation,
+    SloDay,
+)
+from observability.comparable import has_same_hours, is_mostly_judged
+from observability.definitions import Direction, Kind, Kpi, Maintenance, PriceList, Release
+from observability.judgement.maintenance import ALL_MAINTENANCE, Steps, left_out, overlapped, without
+from observability.judgement.objectives import is_mixed, slo_day
+from observability.model import Array, Samples, SourceInfo
 from observability.units import format_value
 
 HOURS = 24
@@ -24,42 +35,77 @@ UNEXPECTED_DRIFT_PERCENT = 10.0  # the documents' "unexpected drift"
 def summarise(
     release: Release, samples: Samples, day_number: int, source: SourceInfo, ga: DaySummary | None, partial: bool
 ) -> DaySummary:
-    """The summary of the day that ``samples`` cover; ``ga`` is the GA day's, which drifts are taken against."""
-    kpis_of = release.kpis_of(samples.service)
-    kpi_summaries = {name: summarise_kpi(kpi, samples, release.prices) for name, kpi in kpis_of.items()}
-    if ga is not None:
-        kpi_summaries = {name: _with_drift(found, ga, name) for name, found in kpi_summaries.items()}
+    """The summary of the day that ``samples`` cover; ``ga`` is the GA day's, which drifts are taken against.
+
+    Steps in maintenance count for none of the figures but the cost; what the figures are with them stands beside.
+    """
+    kpis_of, windows = release.kpis_of(samples.service), release.maintenance_of(samples.service)
+    frame = _frame(samples, windows)
+    whole = {name: summarise_kpi(kpi, samples, release.prices) for name, kpi in kpis_of.items()}
+    judged = {name: _outside(kpi, samples, windows, whole[name]) for name, kpi in kpis_of.items()}
     slos = tuple(
-        slo_day(slo, kpis_of[slo.kpi], kpi_summaries[slo.kpi], _is_mixed(kpis_of[slo.kpi], samples))
+        slo_day(slo, kpis_of[slo.kpi], judged[slo.kpi], whole[slo.kpi], is_mixed(kpis_of[slo.kpi], samples))
         for slo in release.slos_of(samples.service)
     )
-    expected = [kpi_summaries[name].coverage for name, kpi in kpis_of.items() if _can_have_data(kpi, release)]
-    flat = {key: kpi_summaries[key].value for key in FLAT_KEYS if key in kpi_summaries}
+    if ga is not None:
+        judged = {name: _with_drift(found, frame, ga, name) for name, found in judged.items()}
+    expected = [judged[name].coverage for name, kpi in kpis_of.items() if _can_have_data(kpi, release)]
     return DaySummary(
         timestamp=samples.window.start if day_number == 0 else samples.window.end - timedelta(seconds=1),
         day_number=day_number,
         service=samples.service,
         release=release.release,
-        **flat,
-        kpis=kpi_summaries,
+        **{key: judged[key].value for key in FLAT_KEYS if key in judged},
+        kpis=judged,
         slos=slos,
         cost=cost_day(samples, release.prices),
         window=samples.window,
         partial=partial,
-        coverage=float(np.mean(expected)) if expected else None,
-        warnings=tuple(f"{n}: {k.note}" for n, k in kpi_summaries.items() if k.note) + samples.warnings,
+        maintenance=frame.maintenance,
+        maintenance_seconds=frame.maintenance_seconds,
+        coverage=float(np.mean(expected)) if expected and not frame.is_all_maintenance else None,
+        warnings=tuple(f"{n}: {k.note}" for n, k in judged.items() if k.note) + samples.warnings,
         source_warnings=samples.warnings,
-        rollback_recommendation=_one_day(kpi_summaries, slos) if day_number > 0 else None,
+        rollback_recommendation=_one_day(judged, slos, frame.is_all_maintenance) if day_number > 0 else None,
         source=source,
         queries={query.name: query.promql for query in release.plan.queries},
     )
 
 
-def summarise_kpi(kpi: Kpi, samples: Samples, prices: PriceList | None) -> KpiSummary:
-    """Value, counts, distribution over the steps, coverage, and 24 hourly values unless the steps do not divide."""
+def _frame(samples: Samples, windows: Sequence[Maintenance]) -> DaySummary:
+    """The day without its figures: when it is, and how much of it is maintenance."""
+    start, end = samples.window.start, samples.window.end
+    return DaySummary(
+        timestamp=start,
+        window=samples.window,
+        maintenance=tuple(
+            MaintenanceWindow(start=window.start, end=window.end, reason=window.reason)
+            for window in windows
+            if window.overlaps(start, end)
+        ),
+        maintenance_seconds=float(overlapped(samples, windows).sum() * samples.step_s),
+    )
+
+
+def _outside(kpi: Kpi, samples: Samples, windows: Sequence[Maintenance], whole: KpiSummary) -> KpiSummary:
+    """The KPI without the steps that the windows leave out, given what it is over the whole day."""
+    steps = left_out(kpi, samples, windows)
+    if not steps.any():
+        return whole
+    found = summarise_kpi(kpi, without(kpi, samples, windows, steps), None, expected=~steps)
+    note = ALL_MAINTENANCE if overlapped(samples, windows).all() else found.note
+    return found.model_copy(update={"with_maintenance": whole.value, "note": note})
+
+
+def summarise_kpi(kpi: Kpi, samples: Samples, prices: PriceList | None, expected: Steps | None = None) -> KpiSummary:
+    """Value, counts, distribution over the steps, coverage, and 24 hourly values unless the steps do not divide.
+
+    ``expected`` are the steps that the coverage is of, by default all.
+    """
     values = kpis.step_values(kpi, samples, prices)
     seen = values[~np.isnan(values)]
-    coverage = float(kpis.observed(kpi, samples, prices).mean())
+    share = kpis.observed_share(kpi, samples, prices)[slice(None) if expected is None else expected]
+    coverage = float(share.mean()) if share.size else 0.0
     value = kpis.fold(kpi, samples, values)
     return KpiSummary(
         value=value,
@@ -156,11 +202,14 @@ def drift_percent(value: float | None, baseline: float | None) -> float | None:
     return 100.0 * (value - baseline) / abs(baseline)
 
 
-def _with_drift(summary: KpiSummary, ga: DaySummary, name: str) -> KpiSummary:
-    """No drift between quantiles of histograms with other buckets, or from one that is beyond them."""
+def _with_drift(summary: KpiSummary, day: DaySummary, ga: DaySummary, name: str) -> KpiSummary:
+    """No drift between quantiles of histograms with other buckets, or from one that is beyond them; and none between
+    days of which maintenance leaves too little, or other hours."""
     baseline = ga.value(name)
     first = ga.kpis.get(name)
     if first is not None and (first.at_least or not same_buckets(summary, first)):
+        baseline = None
+    if not (is_mostly_judged(day) and is_mostly_judged(ga) and has_same_hours(day, ga, summary.kind)):
         baseline = None
     return summary.model_copy(update={"drift_percent": drift_percent(summary.value, baseline)})
 
@@ -168,94 +217,6 @@ def _with_drift(summary: KpiSummary, ga: DaySummary, name: str) -> KpiSummary:
 def same_buckets(one: KpiSummary, other: KpiSummary) -> bool:
     """Whether two quantiles come from the same bucket bounds, as far as both are known."""
     return one.buckets is None or other.buckets is None or one.buckets.keys() == other.buckets.keys()
-
-
-def budget(objective: float, counts_bad: bool) -> float:
-    """The error budget in per cent, in decimal arithmetic: 100 − 99.9 is 0.1 and not 0.09999999999999432."""
-    return objective if counts_bad else float(Decimal(100) - Decimal(str(objective)))
-
-
-def allowed_events(budget_percent: float, total: float) -> float:
-    """How many of ``total`` events may be bad. Decimal, so that a budget that is spent to the last event is kept."""
-    return float(Decimal(str(budget_percent)) * Decimal(total) / 100)
-
-
-def _is_mixed(kpi: Kpi, samples: Samples) -> bool:
-    """Whether the source warned that the KPI's histogram adds up different buckets."""
-    return any(warning.startswith(f"{kpi.query}: {MIXED_BOUNDS}") for warning in samples.warnings)
-
-
-def slo_day(slo: Objective, kpi: Kpi, summary: KpiSummary, mixed: bool = False) -> SloDay:
-    """Bad and all events of the day. ``value`` is the share of good events in per cent, or that of bad ones for a KPI
-    for which lower is better. Where a threshold lies between two buckets, or the buckets are ``mixed``, ``bad`` is an
-    estimate, and the day is compliant or not only if it is so at both ends of what the buckets allow."""
-    counts_bad = kpi.direction is Direction.LOWER_IS_BETTER and slo.threshold is None
-    allowed = budget(slo.objective, counts_bad)
-    events = _slo_events(slo, kpi, summary)
-    common = {
-        "slo_name": slo.name,
-        "kpi": slo.kpi,
-        "target": slo.objective,
-        "budget": allowed,
-        "unit": "%" if slo.threshold is None else f"% within {slo.threshold:g} {kpi.unit}",
-        "counts_bad": counts_bad,
-        "coverage": summary.coverage,
-        "exact": _is_bound(slo, kpi, summary),
-    }
-    if events is None:
-        return SloDay(**common, bad=None, total=None, value=None, compliant=None, note="no data")
-    bad, total = events
-    if total == 0:
-        return SloDay(**common, bad=bad, total=total, value=None, compliant=None, note="no events")
-    between = (0.0, total) if mixed and slo.threshold is not None else _bad_between(slo, kpi, summary)
-    fewest, most = between or (bad, bad)
-    limit = allowed_events(allowed, total)
-    return SloDay(
-        **common,
-        bad=bad,
-        total=total,
-        value=100.0 * (bad if counts_bad else total - bad) / total,
-        compliant=True if most <= limit else False if fewest > limit else None,
-        bad_between=between,
-    )
-
-
-def _slo_events(slo: Objective, kpi: Kpi, summary: KpiSummary) -> tuple[float, float] | None:
-    if slo.threshold is not None:
-        if summary.buckets is None:
-            return None
-        total = summary.buckets["+Inf"]
-        return total - _count_up_to(slo.threshold / kpi.scale, summary.buckets), total
-    if summary.numerator is None or summary.denominator is None:
-        return None
-    numerator_is_bad = kpi.complement != (kpi.direction is Direction.LOWER_IS_BETTER)
-    bad = summary.numerator if numerator_is_bad else summary.denominator - summary.numerator
-    return bad, summary.denominator
-
-
-def _is_bound(slo: Objective, kpi: Kpi, summary: KpiSummary) -> bool | None:
-    """Whether the threshold is one of the bounds, so that no event is counted by interpolation."""
-    if slo.threshold is None or summary.buckets is None:
-        return None
-    return any(math.isclose(float(bound), slo.threshold / kpi.scale) for bound in summary.buckets)
-
-
-def _bad_between(slo: Objective, kpi: Kpi, summary: KpiSummary) -> tuple[float, float] | None:
-    """The fewest and the most events that can have taken longer than a threshold between two bounds."""
-    if slo.threshold is None or summary.buckets is None or _is_bound(slo, kpi, summary):
-        return None
-    total, at = summary.buckets["+Inf"], slo.threshold / kpi.scale
-    surely_good = max((count for bound, count in summary.buckets.items() if float(bound) < at), default=0.0)
-    maybe_good = min(count for bound, count in summary.buckets.items() if float(bound) > at)
-    return total - maybe_good, total - surely_good
-
-
-def _count_up_to(threshold: float, buckets: dict[str, float]) -> float:
-    """How many observations were at most ``threshold``: exact at a bucket's bound, linear between two."""
-    bounds = [0.0, *(float(bound) for bound in buckets)]
-    counts = [0.0, *buckets.values()]
-    finite = [(b, c) for b, c in zip(bounds, counts, strict=True) if np.isfinite(b)]
-    return float(np.interp(threshold, [b for b, _ in finite], [c for _, c in finite]))
 
 
 def cost_day(samples: Samples, prices: PriceList | None) -> CostDay | None:
@@ -291,8 +252,12 @@ def worse(change: float, direction: Direction) -> bool:
     return change < 0 if direction is Direction.HIGHER_IS_BETTER else change > 0
 
 
-def _one_day(found: dict[str, KpiSummary], slos: tuple[SloDay, ...]) -> RollbackRecommendation:
+def _one_day(
+    found: dict[str, KpiSummary], slos: tuple[SloDay, ...], is_all_maintenance: bool
+) -> RollbackRecommendation:
     """A single day never advises a rollback; it says what to look at (two-sided KPIs are no reason by themselves)."""
+    if is_all_maintenance:
+        return RollbackRecommendation(should_rollback=None, reason="The whole day is maintenance.")
     if all(kpi.value is None for kpi in found.values()):
         return RollbackRecommendation(should_rollback=None, reason="No KPI had data on this day.")
     missed = [
