@@ -51,14 +51,22 @@ def by_day(week: Week, service: str) -> dict[int, Samples]:
 
 def columns(week: Week, service: str) -> dict[str, Floats]:
     """Every column over all days, shape (minutes,)."""
+    there = scraped(week, service)
     counters = _counters(week, service)
-    found = {name: added([increases(one.values) for one in series], week) for name, series in counters.items()}
-    found |= {f"{name}.earlier": sum(map(earlier, series), 0.0) for name, series in counters.items() if series}
+    found = {
+        name: added([increases(one.values, there[one.labels["instance"]]) for one in series], week)
+        for name, series in counters.items()
+    }
+    for name, series in counters.items():
+        if series:
+            parts = [earlier(one.values, there[one.labels["instance"]]) for one in series]
+            found[f"{name}.earlier"] = sum(parts, np.zeros(week.timeline.minutes))
     for name, metric in BUCKETS.items():
         series = week.select(metric, service=service)
         for bound in dict.fromkeys(one.labels["le"] for one in series):
-            of_bound = [increases(one.values) for one in series if one.labels["le"] == bound]
-            found[f"{name}.le.{bound}"] = added(of_bound, week)
+            of_bound = [one for one in series if one.labels["le"] == bound]
+            grown = [increases(one.values, there[one.labels["instance"]]) for one in of_bound]
+            found[f"{name}.le.{bound}"] = added(grown, week)
     return found | _usage(week, service) | _shared(week) | _alerts(week, service)
 
 
@@ -70,6 +78,19 @@ def _counters(week: Week, service: str) -> dict[str, list[Series]]:
     return {"http_requests": requests, "http_errors": errors, "redis_hits": hits, "redis_lookups": lookups}
 
 
+def _counted(week: Week, service: str) -> dict[str, list[Series]]:
+    return _counters(week, service) | {name: week.select(metric, service=service) for name, metric in BUCKETS.items()}
+
+
+def scraped(week: Week, service: str) -> dict[str, NDArray[np.bool_]]:
+    """Instance → in which minutes any of its counters was seen, shape (minutes,)."""
+    found: dict[str, NDArray[np.bool_]] = {}
+    for one in [one for series in _counted(week, service).values() for one in series]:
+        instance = one.labels["instance"]
+        found[instance] = found.get(instance, np.zeros(one.values.size, dtype=np.bool_)) | ~np.isnan(one.values)
+    return found
+
+
 def seen(week: Week, service: str, minutes: slice, shown: Mapping[str, Floats]) -> dict[str, Floats]:
     """Which share of the targets that were expected in each minute was seen whole, for the queries of ``shown`` in
     which that is not all of them. What was seen up to a day and five minutes before is known."""
@@ -79,7 +100,9 @@ def seen(week: Week, service: str, minutes: slice, shown: Mapping[str, Floats]) 
     targets: dict[str, list[Floats]] = {}
     for one in {id(one): one for series in counted.values() for one in series}.values():
         targets.setdefault(one.labels["instance"], []).append(one.values)
-    sightings = {target: sighting(values, minutes) for target, values in targets.items()}
+    down = {up.labels["instance"]: up.values == 0 for up in week.select("up")}
+    never = np.zeros(week.timeline.minutes, dtype=np.bool_)
+    sightings = {target: sighting(values, down.get(target, never), minutes) for target, values in targets.items()}
     found = {}
     for name, series in counted.items():
         instances = {one.labels["instance"] for one in series if not np.isnan(one.values[_known_of(minutes)]).all()}
@@ -96,11 +119,11 @@ def _known_of(minutes: slice) -> slice:
     return slice(max(0, minutes.start - LEAD_MINUTES - MINUTES_PER_DAY), minutes.stop)
 
 
-def sighting(values: Sequence[Floats], minutes: slice) -> tuple[Floats, Floats]:
+def sighting(values: Sequence[Floats], down: NDArray[np.bool_], minutes: slice) -> tuple[Floats, Floats]:
     """Of one target with these counters: 1 in the minutes in which it was expected, and in those it was seen whole in.
 
-    It is expected from when it is first seen to the minute after it is seen last. In a minute in which one of its
-    counters is lower than before it was not seen whole, because it was restarted.
+    It is expected from when it is first seen to the minute after it is seen last, and where it was ``down``. In a
+    minute in which one of its counters is lower than before it was not seen whole, because it was restarted.
     """
     there = ~np.isnan(np.array(values)).all(axis=0)
     restarted = np.any([resets(one) for one in values], axis=0)
@@ -109,6 +132,7 @@ def sighting(values: Sequence[Floats], minutes: slice) -> tuple[Floats, Floats]:
     expected = np.zeros(there.size + 2)
     if lately.size:
         expected[known[0] : lately[-1] + 2] = 1
+    expected[:-2][down] = 1
     return expected[minutes], np.where(there & ~restarted, 1.0, 0.0)[minutes]
 
 
@@ -120,25 +144,33 @@ def resets(values: Floats) -> NDArray[np.bool_]:
     return found
 
 
-def increases(values: Floats) -> Floats:
+def increases(values: Floats, there: NDArray[np.bool_] | None = None) -> Floats:
     """A counter's increase since the scrape that saw it last, at each scrape that sees it, shape (minutes,).
 
-    A lower value is a reset, and counts whole. A series that appears later than the first scrape counts from 0: the
-    rest of its service had been scraped before. One that is there from the beginning has an unknown past: NaN.
+    A lower value is a reset, and counts whole. So does one that was missing from a scrape, ``there`` being those of its
+    target: it was dropped. A series that appears later than the first scrape counts from 0: the rest of its service had
+    been scraped before. One that is there from the beginning has an unknown past: NaN.
     """
     seen = np.flatnonzero(~np.isnan(values))
     now = values[seen]
     last = np.concatenate([[0.0 if seen[0] > 0 else np.nan], now[:-1]])
+    dropped = np.concatenate([[False], [was_dropped(there, a, b) for a, b in pairwise(seen.tolist())]])
     found = np.full(values.size, np.nan)
-    found[seen] = np.where(now < last, now, now - last)
+    found[seen] = np.where((now < last) | dropped, now, now - last)
     return found
 
 
-def earlier(series: Series) -> Floats:
+def was_dropped(there: NDArray[np.bool_] | None, before: int, after: int) -> bool:
+    """Whether the target was scraped between two scrapes that returned the series."""
+    return there is not None and bool(there[before + 1 : after].any())
+
+
+def earlier(values: Floats, there: NDArray[np.bool_]) -> Floats:
     """The part of each increase that came together before the minute in which it was seen, shape (minutes,)."""
-    increments, found = increases(series.values), np.zeros(series.values.size)
-    for last, minute in pairwise(np.flatnonzero(~np.isnan(series.values)).tolist()):
-        found[minute] = increments[minute] - increments[minute] / (minute - last)
+    increments, found = increases(values, there), np.zeros(values.size)
+    for last, minute in pairwise(np.flatnonzero(~np.isnan(values)).tolist()):
+        if not was_dropped(there, last, minute):
+            found[minute] = increments[minute] - increments[minute] / (minute - last)
     return found
 
 

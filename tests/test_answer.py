@@ -38,7 +38,13 @@ def test_the_same_as_the_naive_twin_in_any_parts(series, cuts):
     answer = tally.answer(())
     expected, resets = zip(*(scrapes_naive(samples, before, window, STEP_S) for before, samples in series), strict=True)
     np.testing.assert_array_equal(counters.increases(answer.values, answer.before), np.array(expected, dtype=float))
-    assert [set(np.flatnonzero(row).tolist()) for row in answer.resets] == list(resets)
+    found = [set(answer.resets.steps[answer.resets.rows == row].tolist()) for row in range(len(series))]
+    assert found == list(resets)
+    for row, (_, samples) in enumerate(series):
+        inside = [(second, value) for second, value in samples if 0 <= second < window[1]]
+        for second, _ in inside:
+            last = [value for other, value in inside if other // STEP_S <= second // STEP_S][-1]
+            assert answer.raw_at(row, second // STEP_S) == last
     first = [next((value for second, value in samples if 0 <= second < window[1]), np.nan) for _, samples in series]
     np.testing.assert_array_equal(answer.first, first)
 
@@ -50,7 +56,7 @@ def test_a_step_with_several_scrapes_has_all_of_their_increases():
     tally.add([Series({}, values=points([(10, 130), (25, 150), (40, 20), (55, 30)]))], 0, STEPS, raw=True)
     answer = tally.answer(())
     assert counters.increases(answer.values, answer.before)[0, 0] == 30 + 20 + 20 + 10
-    assert answer.resets[0].tolist() == [True] + [False] * (STEPS - 1)
+    assert (answer.resets.steps.tolist(), answer.resets.offsets.tolist()) == ([0], [150])
 
 
 def test_the_sample_at_the_border_belongs_to_the_step_that_it_begins():
@@ -97,3 +103,26 @@ def test_many_series_are_kept_apart():
 def test_what_is_no_point_is_an_error(text):
     with pytest.raises(ValueError, match=r"something else than pairs|could not be read"):
         Tally(QUERY, GRID).add([Series({}, values=msgspec.Raw(text))], 0, STEPS, raw=True)
+
+
+def test_gaps_are_told_with_the_values_around_them():
+    """Not seen in steps 1 and 2, and 4; a series that begins in step 3 has no gap before it."""
+    tally = Tally(QUERY, GRID)
+    tally.look_back([Series({"a": "1"}, value=(-1.0, "1"))])
+    found = [
+        Series({"a": "0"}, values=points([(190, 7), (250, 8)])),
+        Series({"a": "1"}, values=points([(10, 5), (190, 9), (310, 2)])),
+    ]
+    for low, high in ((0, 4), (4, STEPS)):
+        tally.add(found, low, high, raw=True)
+    gaps = tally.answer(()).gaps
+    assert [one.tolist() for one in (gaps.rows, gaps.since, gaps.until)] == [[1, 1], [0, 3], [3, 5]]
+    assert (gaps.before.tolist(), gaps.after.tolist()) == ([5, 9], [9, 2])
+
+
+def test_a_series_that_was_last_seen_before_the_grid_has_a_gap_from_there():
+    tally = Tally(QUERY, GRID)
+    tally.look_back([Series({}, value=(-1.0, "4"))])
+    tally.add([Series({}, values=points([(190, 7)]))], 0, STEPS, raw=True)
+    gaps = tally.answer(()).gaps
+    assert (gaps.since.tolist(), gaps.until.tolist(), gaps.before.tolist()) == ([-1], [3], [4])

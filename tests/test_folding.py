@@ -179,3 +179,43 @@ def test_a_service_that_is_away_for_a_while_is_expected_all_the_time() -> None:
     samples = seen(pod)
     assert np.isnan(samples.columns["http_requests"]).nonzero()[0].tolist() == [*range(4, 9), *range(20, STEPS)]
     assert "http_requests.seen" not in samples.columns  # where anything was seen, all of it was
+
+
+def test_a_series_that_was_dropped_counts_anew() -> None:
+    """One error before a restart that nobody saw, one after it: two, though the value is 1 both times."""
+    errors = np.full(LEAD + STEPS, np.nan)
+    errors[: LEAD + 3] = 1.0
+    errors[LEAD + 10 :] = 1.0
+    restarted = counter(60.0)
+    restarted[LEAD + 5 :] -= restarted[LEAD + 4]
+    samples = of_one_target(({"code": "200"}, restarted), ({"code": "500"}, errors))
+    assert samples.columns["http_requests"].tolist() == [60.0] * 10 + [61.0] + [60.0] * (STEPS - 11)
+    assert "http_requests.earlier" not in samples.columns
+
+
+def test_a_series_that_was_missing_with_its_target_goes_on() -> None:
+    away = slice(LEAD + 5, LEAD + 10)
+    samples = of_one_target(({"code": "200"}, counter(60.0, away)), ({"code": "500"}, counter(1.0, away)))
+    assert np.nansum(samples.columns["http_requests"]) == STEPS * (60 + 1)
+
+
+def test_labels_that_change_back_and_forth_go_on_counting() -> None:
+    numbers = counter(120.0)
+    first, second = numbers.copy(), numbers.copy()
+    first[LEAD + 6 : LEAD + 12] = np.nan
+    second[: LEAD + 6] = second[LEAD + 12 :] = np.nan
+    samples = of_one_target(({"version": "1"}, first), ({"version": "2"}, second))
+    assert samples.columns["http_requests"].tolist() == [120.0] * STEPS
+
+
+def test_a_target_that_could_not_be_scraped_until_the_end_was_expected() -> None:
+    """Its last scrape is that of step 6. Without ``up`` it looks like a pod that nobody needs any more."""
+    pods = [counter(120.0), counter(60.0, away=slice(LEAD + 7, None))]
+    labels = [{"job": "shop", "instance": str(number)} for number in range(2)]
+    down = np.full(STEPS, np.nan)
+    down[9:] = 0.0
+    query = Query(name="up", type="gauge", promql="up == 0")
+    up = answer(query, 0, [{"job": "shop", "instance": "1"}], [down])
+    plan, window = Plan(("default",), None, STEP_S, (REQUESTS,)), Window(start=GA, end=GA + timedelta(minutes=STEPS))
+    samples = folded(plan, window, [answer(REQUESTS, LEAD, labels, pods)], up)["default"]
+    assert samples.columns["http_requests.seen"].tolist() == [1.0] * 7 + [0.5, 1.0] + [0.5] * (STEPS - 9)

@@ -17,6 +17,7 @@ from observability.sources import counters
 from observability.sources.counters import Values
 
 Labels = tuple[tuple[str, str], ...]
+Rows = NDArray[np.intp]
 
 
 class Series(msgspec.Struct):
@@ -64,14 +65,34 @@ class Grid:
 
 
 @dataclass(frozen=True)
+class Resets:
+    """The falls of counters, in the order of time: ``offsets`` is what was counted before each of them. Shape (n,)."""
+
+    rows: Rows
+    steps: Rows
+    offsets: Values
+
+
+@dataclass(frozen=True)
+class Gaps:
+    """The steps that a counter was not seen in, between ``since`` (−1: before the grid) and ``until``, with its values
+    ``before`` and ``after`` as they were. Shape (n,)."""
+
+    rows: Rows
+    since: Rows
+    until: Rows
+    before: Values
+    after: Values
+
+
+@dataclass(frozen=True)
 class Answer:
     """What one query returned.
 
     ``labels`` has one entry per series. ``values``: the last finite value in each step of the grid, shape (series, lead
     + steps), NaN where there was none; of counters, without their resets (``counters.unwrapped``). ``before``: the last
-    value before the grid, ``first`` and ``last``: the first and the last one in it as they were, shape (series,), NaN
-    for none. ``resets``: in which steps a counter was reset, shape (series, lead + steps). ``dropped``: how many values
-    in the window were NaN or infinite, shape (series,). ``warnings``: the server's.
+    value before the grid, ``first``: the first one in it as it was, shape (series,), NaN for none. ``dropped``: how
+    many values in the window were NaN or infinite, shape (series,). ``warnings``: the server's.
     """
 
     query: Query
@@ -80,10 +101,16 @@ class Answer:
     values: Values
     before: Values
     first: Values
-    last: Values
-    resets: NDArray[np.bool_]
-    dropped: NDArray[np.intp]
+    resets: Resets
+    gaps: Gaps
+    dropped: Rows
     warnings: Sequence[str] = ()
+
+    def raw_at(self, row: int, step: int) -> float:
+        """The counter's last value up to the end of the step as it was, resets included."""
+        seen = np.flatnonzero(~np.isnan(self.values[row, : step + 1]))[-1]
+        offsets = self.resets.offsets[(self.resets.rows == row) & (self.resets.steps <= seen)]
+        return float(self.values[row, seen] - (offsets[-1] if offsets.size else 0.0))
 
 
 def lead_steps(query: Query, step_s: int) -> int:
@@ -100,9 +127,10 @@ class Tally:
         self._query, self._grid = query, grid
         self._rows: dict[Labels, int] = {}
         self._values = np.full((0, grid.steps), np.nan)
-        self._resets = np.zeros((0, grid.steps), dtype=np.bool_)
         self._before, self._first, self._last, self._offset = (np.full(0, np.nan) for _ in range(4))
-        self._dropped = np.zeros(0, dtype=np.intp)
+        self._last_at, self._dropped = np.zeros(0, dtype=np.intp), np.zeros(0, dtype=np.intp)
+        self._resets = [_nothing(2, 1)]
+        self._gaps = [_nothing(3, 2)]
 
     def look_back(self, found: Iterable[Series]) -> None:
         """The last values before the grid, from a vector."""
@@ -141,18 +169,23 @@ class Tally:
         ends = np.concatenate([starts[1:], [rows.size]]) - 1
         of = rows[starts]
         self._first[of] = np.where(np.isnan(self._first[of]), numbers[starts], self._first[of])
-        previous = np.concatenate([[np.nan], numbers[:-1]])
-        previous[starts] = self._last[of]
-        fallen = numbers < previous
-        self._last[of] = numbers[ends]
-        self._resets[rows[fallen], at[fallen]] = True
-        self._values[rows, at] = counters.unwrapped(numbers, previous, starts, self._offset[of])
-        self._offset[of] = self._values[of, at[ends]] - numbers[ends]
+        previous, since = np.concatenate([[np.nan], numbers[:-1]]), np.concatenate([[-1], at[:-1]])
+        previous[starts], since[starts] = self._last[of], self._last_at[of]
+        values = counters.unwrapped(numbers, previous, starts, self._offset[of])
+        fallen, gaps = numbers < previous, (at - since > 1) & ~np.isnan(previous)
+        self._resets.append((rows[fallen], at[fallen], (values - numbers)[fallen]))
+        self._gaps.append((rows[gaps], since[gaps], at[gaps], previous[gaps], numbers[gaps]))
+        self._values[rows, at] = values
+        self._last[of], self._last_at[of] = numbers[ends], at[ends]
+        self._offset[of] = values[ends] - numbers[ends]
 
     def answer(self, warnings: Sequence[str]) -> Answer:
         """All of it, the series in the order of their labels."""
         labels = sorted(self._rows)
         order = np.array([self._rows[key] for key in labels], dtype=np.intp)
+        place = np.argsort(order)
+        reset_rows, *resets = map(np.concatenate, zip(*self._resets, strict=True))
+        gap_rows, *gaps = map(np.concatenate, zip(*self._gaps, strict=True))
         return Answer(
             query=self._query,
             lead=self._grid.lead,
@@ -160,8 +193,8 @@ class Tally:
             values=self._values[order],
             before=self._before[order],
             first=self._first[order],
-            last=self._last[order],
-            resets=self._resets[order],
+            resets=Resets(place[reset_rows], *resets),
+            gaps=Gaps(place[gap_rows], *gaps),
             dropped=self._dropped[order],
             warnings=warnings,
         )
@@ -182,13 +215,18 @@ class Tally:
     def _grow(self) -> None:
         more = max(8, len(self._values))
         self._values = np.vstack([self._values, np.full((more, self._grid.steps), np.nan)])
-        self._resets = np.vstack([self._resets, np.zeros((more, self._grid.steps), dtype=np.bool_)])
         nothing = np.full(more, np.nan)
         self._before = np.concatenate([self._before, nothing])
         self._first = np.concatenate([self._first, nothing])
         self._last = np.concatenate([self._last, nothing])
         self._offset = np.concatenate([self._offset, np.zeros(more)])
+        self._last_at = np.concatenate([self._last_at, np.full(more, -1, dtype=np.intp)])
         self._dropped = np.concatenate([self._dropped, np.zeros(more, dtype=np.intp)])
+
+
+def _nothing(integers: int, numbers: int) -> tuple[Any, ...]:
+    """So many empty arrays of each kind."""
+    return (*[np.zeros(0, dtype=np.intp)] * integers, *[np.zeros(0)] * numbers)
 
 
 def _points(texts: Sequence[bytes]) -> tuple[list[int], Values, Values]:

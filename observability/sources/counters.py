@@ -70,19 +70,10 @@ def increases(values: Values, origins: Values) -> Values:
     return values - last
 
 
-def earlier(increments: Values, values: Values, before: Values) -> Values:
-    """The part of each increase that belongs to the steps before its own, counted evenly, shape (series, steps).
-
-    0 for a series that was seen in the step before, or that is born. NaN where it is not known: where the series was
-    last seen before the first step, and where there is no increase.
-    """
-    steps = np.arange(values.shape[1])
-    seen = np.where(np.isnan(values), -1, steps)
-    last = np.column_stack([np.full(len(values), -1), np.maximum.accumulate(seen, axis=1)[:, :-1]])
-    born = (last < 0) & np.isnan(before)[:, np.newaxis]
-    gap = np.where(born, 1, steps - last)
-    known = born | (last >= 0) | (steps == 0)
-    return np.where(known, increments - increments / gap, np.nan)
+def earlier(increments: Values, since: NDArray[np.intp]) -> Values:
+    """Of increases that arrived so many steps ``since`` the series was seen before: the part that belongs to the steps
+    before, counted evenly. NaN where it is not known how many: for 0. All of shape (n,)."""
+    return np.where(since > 0, increments - increments / np.maximum(since, 1), np.nan)
 
 
 def first_seen(values: Values, before: Values) -> NDArray[np.intp]:

@@ -13,19 +13,22 @@ from observability.model import MIXED_BOUNDS, Plan, Query, Samples, Window
 from observability.sources import counters
 from observability.sources.answer import Answer
 from observability.sources.counters import Values
-from observability.sources.origins import Target, origins, target_of
-from observability.sources.sightings import Sighting, sightings
+from observability.sources.origins import Origins, find_origins
+from observability.sources.sightings import Sighting, Target, outages, sightings, target_of
 
 
-def fold(plan: Plan, window: Window, answers: Sequence[Answer]) -> dict[str, Samples]:
-    """Service → its samples. A series without the service label concerns all services; one of another is ignored."""
+def fold(plan: Plan, window: Window, answers: Sequence[Answer], up: Answer | None = None) -> dict[str, Samples]:
+    """Service → its samples. A series without the service label concerns all services; one of another is ignored.
+
+    ``up`` tells when targets could not be scraped: the answer to ``up == 0``.
+    """
     counted = [answer for answer in answers if answer.query.is_counted]
-    counts_from, old = origins(plan, counted)
+    seen = sightings(plan, counted)
+    found = find_origins(plan, counted, seen)
     grown = {
-        answer.query.name: counters.increases(answer.values, counts_from[answer.query.name])[:, answer.lead :]
-        for answer in counted
+        name: counters.increases(values, found.origins[name])[:, seen.lead :] for name, values in found.values.items()
     }
-    folding = _Folding(plan, window, answers, grown, old, sightings(plan, counted))
+    folding = _Folding(plan, window, answers, grown, found, seen.by_target(outages(up)))
     return {service: folding.samples(service) for service in plan.services}
 
 
@@ -37,7 +40,7 @@ class _Folding:
     window: Window
     answers: Sequence[Answer]
     grown: Mapping[str, Values]
-    old: set[Target]
+    origins: Origins
     seen: Mapping[Target, Sighting]
 
     def samples(self, service: str) -> Samples:
@@ -47,7 +50,7 @@ class _Folding:
             rows = [row for row, labels in enumerate(answer.labels) if _concerns(labels, self.plan, service)]
             columns.update(self._columns(answer, rows, service))
             warnings += _warnings(answer, int(answer.dropped[rows].sum()))
-            warnings += _left_out(answer, {target_of(answer.labels[row], self.plan) for row in rows} & self.old)
+            warnings += _left_out(answer, {target_of(answer.labels[row], self.plan) for row in rows} & self.origins.old)
             warnings += _mixed_bounds(answer, rows, self.plan)
         return Samples(service, self.window, self.plan.step_s, columns, tuple(dict.fromkeys(warnings)))
 
@@ -62,7 +65,7 @@ class _Folding:
             for column, members in _grouped(answer, shown).items():
                 yield column, counters.total(self.grown[name][members])
             if answer.query.type == "counter":
-                yield from _earlier(answer, shown, self.grown[name])
+                yield from _earlier(answer, rows, self.grown[name], self.origins.anew[name])
             if shown:
                 yield from self._seen(answer, rows)
 
@@ -81,12 +84,17 @@ def _concerns(labels: Mapping[str, str], plan: Plan, service: str) -> bool:
     return plan.service_label is None or labels.get(plan.service_label, service) == service
 
 
-def _earlier(answer: Answer, rows: Sequence[int], grown: Values) -> Iterator[tuple[str, Values]]:
+def _earlier(
+    answer: Answer, rows: Sequence[int], grown: Values, anew: set[tuple[int, int]]
+) -> Iterator[tuple[str, Values]]:
     """``q.earlier``, if there is anything to tell: unknown for the sum where it is for one of the series."""
-    full = np.column_stack([np.full((len(grown), answer.lead), np.nan), grown])
-    part = counters.earlier(full, answer.values, answer.before)[rows, answer.lead :]
-    counted = ~np.isnan(grown[rows])
-    column = np.where(counted, part, 0.0).sum(axis=0)
+    gaps, column = answer.gaps, np.zeros(grown.shape[1])
+    told = np.isin(gaps.rows, rows) & (gaps.until >= answer.lead)
+    told[told] = [place not in anew for place in zip(gaps.rows[told].tolist(), gaps.until[told].tolist(), strict=True)]
+    at = gaps.until[told] - answer.lead
+    increments = grown[gaps.rows[told], at]
+    since = np.where(gaps.since < 0, 0, gaps.until - gaps.since)[told]
+    np.add.at(column, at, np.where(np.isnan(increments), 0.0, counters.earlier(increments, since)))
     if column.any():
         yield f"{answer.query.name}.earlier", column
 

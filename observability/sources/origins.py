@@ -11,134 +11,158 @@ from observability.model import Plan
 from observability.sources import counters
 from observability.sources.answer import Answer
 from observability.sources.counters import Values
-
-Target = tuple[str | None, str | None, str | None]
-"""Service, job and instance."""
+from observability.sources.sightings import Sightings, Target
 
 PLAUSIBLE = 2.0  # times what the start-up time allows
 
+Measure = tuple[str | None, ...]
+
 
 @dataclass(frozen=True)
-class Counter:
-    """One series of one counted query. ``begins``: the step in which it is first seen (``counters.first_seen``)."""
+class Appearance:
+    """One series of a counted query, seen from step ``at`` on: born, or there again after ``last`` (NaN for born)."""
 
     answer: Answer
     row: int
-    target: Target
-    begins: int
+    at: int
+    first: float
+    last: float = np.nan
 
     @property
-    def values(self) -> Values:
-        """Shape (lead + steps,)."""
-        values: Values = self.answer.values[self.row]
-        return values
-
-    @property
-    def measure(self) -> tuple[str | None, ...]:
+    def measure(self) -> Measure:
         """What it counts, whatever its other labels are: query, name and bucket."""
         labels = self.answer.labels[self.row]
         return self.answer.query.name, labels.get("__name__"), labels.get("le")
 
 
-def origins(plan: Plan, counted: Sequence[Answer]) -> tuple[dict[str, Values], set[Target]]:
-    """Query → what each of its series counts from (``counters``, rules 3 and 4), shape (series,), NaN where nobody
-    knows; and the targets of a known job that bring more than they can have counted since they were started."""
-    series = [
-        Counter(answer, row, target_of(labels, plan), int(begins))
-        for answer in counted
-        for row, (labels, begins) in enumerate(
-            zip(answer.labels, counters.first_seen(answer.values, answer.before), strict=True)
-        )
-    ]
+@dataclass(frozen=True)
+class Origins:
+    """By query: ``values``, each series' values without resets, as ``Answer.values`` but for those that were dropped
+    and count anew; ``origins``, what each counts from, shape (series,), NaN where nobody knows; ``anew``, row and step
+    of those that count anew. ``old``: the targets of a known job that bring more than they can have counted since they
+    were started."""
+
+    values: Mapping[str, Values]
+    origins: Mapping[str, Values]
+    anew: Mapping[str, set[tuple[int, int]]]
+    old: set[Target]
+
+
+def find_origins(plan: Plan, counted: Sequence[Answer], seen: Sightings) -> Origins:
+    """The origins of all series (``counters``, rules 3 and 4)."""
     start_up = counters.start_up_steps(plan.step_s)
-    targets = [one.target for one in series]
-    born = counters.births([one.begins for one in series], targets, [target[:2] for target in targets], start_up)
-    new = [one for one, counts in zip(series, born.tolist(), strict=True) if counts and one.begins < one.values.size]
-    of_target = _by_target(series)
+    born, old = _births(counted, seen, start_up)
+    origins = {answer.query.name: answer.before.copy() for answer in counted}
+    values = {answer.query.name: answer.values for answer in counted}
+    anew: dict[str, set[tuple[int, int]]] = {answer.query.name: set() for answer in counted}
+    for number, appearances in _by_target([*born, *_returns(counted, seen)], seen).items():
+        for one, origin in _counting_from(counted, seen, number, appearances):
+            name = one.answer.query.name
+            if np.isnan(one.last):
+                origins[name][one.row] = origin
+                continue
+            if not anew[name]:
+                values[name] = values[name].copy()
+            values[name][one.row, one.at :] += (one.last if one.first >= one.last else 0.0) - origin
+            anew[name].add((one.row, one.at))
+    return Origins(values, origins, anew, {seen.targets[number] for number in old})
+
+
+def _births(counted: Sequence[Answer], seen: Sightings, start_up: int) -> tuple[list[Appearance], set[int]]:
+    """The born series, but for those of the targets that bring too much; and these targets."""
+    of = np.concatenate([seen.of[answer.query.name] for answer in counted] or [np.zeros(0, dtype=np.intp)])
+    first = np.concatenate([counters.first_seen(one.values, one.before) for one in counted] or [of])
+    jobs = [seen.targets[number][:2] for number in of.tolist()]
+    born = counters.births(first.tolist(), of.tolist(), jobs, start_up) & (first < seen.seen.shape[1])
+    begins = np.full(len(seen.targets), seen.seen.shape[1])
+    np.minimum.at(begins, of, first)
     old = {
-        target
-        for target in {one.target for one in new}
-        if (begins := min(one.begins for one in of_target[target])) >= 0
-        and _brings_too_much(target, begins, plan, counted, start_up)
+        number
+        for number in np.unique(of[born]).tolist()
+        if begins[number] >= 0 and _brings_too_much(number, int(begins[number]), counted, seen, start_up)
     }
-    found = {answer.query.name: answer.before.copy() for answer in counted}
-    for target, members in _by_target(new).items():
-        for one, origin in _born(of_target[target], members, target in old):
-            found[one.answer.query.name][one.row] = origin
+    places = ((answer, row) for answer in counted for row in range(len(answer.labels)))
+    found = [
+        Appearance(answer, row, at, float(answer.first[row]))
+        for (answer, row), at, number, is_born in zip(places, first.tolist(), of.tolist(), born.tolist(), strict=True)
+        if is_born and not (number in old and at == begins[number])
+    ]
     return found, old
 
 
-def target_of(labels: Mapping[str, str], plan: Plan) -> Target:
-    return labels.get(plan.service_label or ""), labels.get("job"), labels.get("instance")
+def _returns(counted: Sequence[Answer], seen: Sightings) -> Iterator[Appearance]:
+    """The series that were missing from scrapes of their target, and are there again. Only a target that is known by
+    its instance can tell: what is scraped from it at once is either all there or not."""
+    scrapes = np.column_stack([np.zeros(len(seen.targets), dtype=np.intp), np.cumsum(seen.seen, axis=1)])
+    known = np.array([target[2] is not None for target in seen.targets], dtype=np.bool_)
+    for answer in counted:
+        gaps, of = answer.gaps, seen.of[answer.query.name][answer.gaps.rows]
+        missed = scrapes[of, gaps.until] > scrapes[of, gaps.since + 1]
+        for gap in np.flatnonzero(missed & known[of]).tolist():
+            yield Appearance(
+                answer, int(gaps.rows[gap]), int(gaps.until[gap]), float(gaps.after[gap]), float(gaps.before[gap])
+            )
 
 
-def _by_target(series: Sequence[Counter]) -> dict[Target, list[Counter]]:
-    found: dict[Target, list[Counter]] = {}
-    for one in series:
-        found.setdefault(one.target, []).append(one)
+def _by_target(appearances: Sequence[Appearance], seen: Sightings) -> dict[int, list[Appearance]]:
+    found: dict[int, list[Appearance]] = {}
+    for one in appearances:
+        found.setdefault(int(seen.of[one.answer.query.name][one.row]), []).append(one)
     return found
 
 
-def _born(members: Sequence[Counter], born: Sequence[Counter], is_old: bool) -> Iterator[tuple[Counter, float]]:
-    """What each of a target's born series counts from. ``members`` are all of the target's."""
-    begins = min(one.begins for one in members)
-    for step in sorted({one.begins for one in born}):
-        new = [one for one in born if one.begins == step]
-        if is_old and step == begins:
-            continue
-        yield from zip(new, _carried(_relabelled(members, step), new), strict=True)
+def _counting_from(
+    counted: Sequence[Answer], seen: Sightings, number: int, appearances: Sequence[Appearance]
+) -> Iterator[tuple[Appearance, float]]:
+    """What each of a target's appearances counts from, those of one step together."""
+    for step in sorted({one.at for one in appearances}):
+        new = [one for one in appearances if one.at == step]
+        yield from zip(new, _carried(_relabelled(counted, seen, number, step), new), strict=True)
 
 
-def _relabelled(members: Sequence[Counter], step: int) -> list[Counter]:
-    """The series that were there when the target was last seen before ``step``, if none of them is seen after it."""
-    seen = np.array([~np.isnan(one.values) for one in members])
-    earlier = np.flatnonzero(seen[:, :step].any(axis=0))
+def _relabelled(counted: Sequence[Answer], seen: Sightings, number: int, step: int) -> dict[Measure, float]:
+    """What was counted under each measure by the series that were there when the target was last seen before ``step``,
+    if none of them is there any more when it is next seen after it; else nothing."""
+    earlier, later = np.flatnonzero(seen.seen[number, :step]), np.flatnonzero(seen.seen[number, step + 1 :])
+    counts: dict[Measure, float] = {}
     if not earlier.size:
-        return []
-    there = seen[:, earlier[-1]]
-    if seen[there, step + 1 :].any():
-        return []
-    return [one for one, was_there in zip(members, there.tolist(), strict=True) if was_there]
+        return counts
+    for answer in counted:
+        rows = np.flatnonzero(seen.of[answer.query.name] == number)
+        rows = rows[~np.isnan(answer.values[rows, earlier[-1]])]
+        if later.size and not np.isnan(answer.values[rows, step + 1 + later[0]]).all():
+            return {}
+        for row in rows.tolist():
+            measure = Appearance(answer, row, step, 0.0).measure
+            counts[measure] = counts.get(measure, 0.0) + answer.raw_at(row, step)
+    return counts
 
 
-def _carried(old: Sequence[Counter], new: Sequence[Counter]) -> list[float]:
+def _carried(before: Mapping[Measure, float], new: Sequence[Appearance]) -> list[float]:
     """What each of the new series counts from, where their sums go on from those of the old ones: its share of them.
 
     A sum that is lower shows that the target was restarted under its new labels, and then all count from 0.
     """
-    before, after = _sums(old, [one.answer.last for one in old]), _sums(new, [one.answer.first for one in new])
+    after: dict[Measure, float] = {}
+    for one in new:
+        after[one.measure] = after.get(one.measure, 0.0) + one.first
     if any(after.get(measure, 0.0) < counted for measure, counted in before.items()):
         return [0.0] * len(new)
     shares = {measure: before.get(measure, 0.0) / counted if counted else 0.0 for measure, counted in after.items()}
-    return [float(one.answer.first[one.row]) * shares[one.measure] for one in new]
+    return [one.first * shares[one.measure] for one in new]
 
 
-def _sums(series: Sequence[Counter], values: Sequence[Values]) -> dict[tuple[str | None, ...], float]:
-    sums: dict[tuple[str | None, ...], float] = {}
-    for one, numbers in zip(series, values, strict=True):
-        sums[one.measure] = sums.get(one.measure, 0.0) + float(numbers[one.row])
-    return sums
-
-
-def _brings_too_much(target: Target, step: int, plan: Plan, counted: Sequence[Answer], start_up: int) -> bool:
+def _brings_too_much(number: int, step: int, counted: Sequence[Answer], seen: Sightings, start_up: int) -> bool:
     """Judged by the target's busiest counter, against the busiest step of any target of its job."""
-    brought = [(_brought(target, step, plan, answer), answer) for answer in counted]
-    most, answer = max(brought, key=lambda found: found[0])
-    busiest = max((float(steady.sum(axis=0).max()) for steady in _of_the_job(target, plan, answer)), default=0.0)
-    return most > PLAUSIBLE * start_up * busiest
+    brought = [float(np.nansum(one.values[seen.of[one.query.name] == number, step])) for one in counted]
+    busiest = int(np.argmax(brought))
+    steps = [float(steady.max()) for steady in _of_the_job(number, counted[busiest], seen)]
+    return brought[busiest] > PLAUSIBLE * start_up * max(steps, default=0.0)
 
 
-def _brought(target: Target, step: int, plan: Plan, answer: Answer) -> float:
-    rows = [row for row, labels in enumerate(answer.labels) if target_of(labels, plan) == target]
-    return float(np.nansum(answer.values[rows, step]))
-
-
-def _of_the_job(target: Target, plan: Plan, answer: Answer) -> Iterator[Values]:
-    """The steps' increases of each target of the job, shape (series of the target, steps − 1)."""
-    rows: dict[Target, list[int]] = {}
-    for row, labels in enumerate(answer.labels):
-        other = target_of(labels, plan)
-        if other[:2] == target[:2]:
-            rows.setdefault(other, []).append(row)
-    for members in rows.values():
-        yield counters.steady(answer.values[members])
+def _of_the_job(number: int, answer: Answer, seen: Sightings) -> Iterator[Values]:
+    """The steps' increases of each target of the job, shape (steps − 1,)."""
+    of = seen.of[answer.query.name]
+    for other in np.unique(of).tolist():
+        if seen.targets[other][:2] == seen.targets[number][:2]:
+            yield counters.steady(answer.values[of == other]).sum(axis=0)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from functools import partial
@@ -16,7 +17,7 @@ from prometheus_api_client import PrometheusConnect
 from observability.errors import NotEnoughDataError, PostgaError, SourceError
 from observability.model import Plan, PrometheusSettings, Query, Samples, SourceInfo, Window, format_instant
 from observability.sources import failures, in_flight
-from observability.sources.answer import Grid, Names, Payload, Series, Tally, lead_steps
+from observability.sources.answer import Answer, Grid, Names, Payload, Series, Tally, lead_steps
 from observability.sources.connection import connect
 from observability.sources.folding import fold
 from observability.sources.parts import Course, Request
@@ -44,11 +45,17 @@ class Prometheus:
         return SourceInfo(prometheus=self._name, step_s=plan.step_s)
 
     def fetch(self, plan: Plan, window: Window) -> dict[str, Samples]:
-        collecting = {query.name: _Collecting(query, plan, window) for query in plan.queries}
-        for query, request, response in in_flight.each(_follow, collecting.values(), self._clients):
+        answers = self._answers(plan, window)
+        jobs = {labels.get("job", "") for one in answers if one.query.is_counted for labels in one.labels} - {""}
+        up = self._answers(replace(plan, queries=(_down(jobs, plan.step_s),)), window) if jobs else [None]
+        return fold(plan, window, answers, up[0])
+
+    def _answers(self, plan: Plan, window: Window) -> list[Answer]:
+        collecting = [_Collecting(query, plan, window) for query in plan.queries]
+        for query, request, response in in_flight.each(_follow, collecting, self._clients):
             self._check_clock(response, window)
             query.take(request, response, self._where(query.course.query.name))
-        return fold(plan, window, [query.tally.answer(query.warnings) for query in collecting.values()])
+        return [query.tally.answer(query.warnings) for query in collecting]
 
     def instant(self, name: str, promql: str, at: datetime) -> list[Series]:
         """The vector that ``promql`` is at an instant; messages call the query ``name``."""
@@ -79,6 +86,13 @@ class Prometheus:
                 f"{self.url}: the server's clock says {format_instant(there)}, before the end of the time that is "
                 f"asked for, {format_instant(window.end)}; wait for it, or set this machine's clock (or --now) right."
             )
+
+
+def _down(jobs: Iterable[str], step_s: int) -> Query:
+    """Which of the jobs' targets could not be scraped: a target that is gone for good has no ``up`` at all."""
+    names = "|".join(re.escape(job).replace("\\", "\\\\").replace('"', '\\"') for job in sorted(jobs))
+    promql = f'min by (job, instance) (min_over_time(up{{job=~"{names}"}}[{step_s}s])) == 0'
+    return Query(name="up", type="gauge", promql=promql)
 
 
 def _with_tenant(url: str, settings: PrometheusSettings) -> str:
@@ -154,23 +168,24 @@ class _Client:
             moment = datetime.fromtimestamp(0, UTC)  # stands for the times in params
             call = partial(self.api.custom_query_range, request.promql, moment, moment, request.params["step"])
         where = f"query '{name}' at {self.url}"
-        response: requests.Response = self._send(call, request.params, where, request.promql)
-        return response
+        return self._send(call, request.params, where, request.promql)
 
     def names(self, call: Callable[..., Any], selector: str | None, window: Window) -> list[str]:
         """What one of the API's endpoints for labels returns."""
         where = f"the labels of {selector or 'all series'} at {self.url}"
         params = {"start": format_instant(window.start), "end": format_instant(window.end)}
         params |= {} if selector is None else {"match[]": selector}
-        response = self._send(call, params, where, selector or "")["result"]
-        return _decoded(response, Names, where).data or []
+        return _decoded(self._send(call, params, where, selector or ""), Names, where).data or []
 
-    def _send(self, call: Callable[..., Any], params: dict[str, str], where: str, promql: str) -> Any:
+    def _send(self, call: Callable[..., Any], params: dict[str, str], where: str, promql: str) -> requests.Response:
         self._session.hooks["response"] = [partial(_check, where=where, promql=promql)]
         try:
-            return call(params={**params, "timeout": f"{self._timeout_s:g}"})
+            found = call(params={**params, "timeout": f"{self._timeout_s:g}"})
         except requests.RequestException as error:
             raise failures.unreachable(error, where, self._timeout_s) from None
+        response: requests.Response = found["result"] if isinstance(found, dict) else found
+        del response.json  # it holds the response: a circle, which would keep the body until garbage is collected
+        return response
 
 
 def _check(response: requests.Response, where: str, promql: str, **_: object) -> None:
