@@ -7,7 +7,7 @@ same as drawing it second by second. All times are seconds since the epoch unles
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -60,10 +60,12 @@ def run(rng: np.random.Generator, service: Service, first: int, days: int) -> tu
     scraped, clock = np.zeros((len(CODES), days), dtype=np.int64), np.zeros((len(CODES), days), dtype=np.int64)
     alive = np.zeros(days, dtype=np.bool_)
     pieces: dict[Key, list[tuple[Integers, Integers]]] = {}
+    seen: dict[str, list[Floats]] = {}
     for process in service.processes:
         alive |= (borders[:-1] < process.end) & (process.start < borders[1:])
         scheduled = _last_scheduled(borders, service.interval_s, offsets[process.instance])
         times = _scrapes(rng, service, process, offsets[process.instance], first - LEAD_S, borders[-1])
+        seen.setdefault(process.instance, []).append(times)
         counts = _counts(rng, service.traffic, process, np.concatenate([times, borders, scheduled]))
         values, at_borders, at_scheduled = np.split(counts, [times.size, times.size + borders.size], axis=1)
         clock += np.diff(at_borders, axis=1)
@@ -75,6 +77,7 @@ def run(rng: np.random.Generator, service: Service, first: int, days: int) -> tu
                 version = f"v{process.version}" if service.versioned else ""
                 pieces.setdefault((process.instance, version, label, code), []).append(piece)
     series = [_series(service, key, found) for key, found in pieces.items() if any(times.size for times, _ in found)]
+    series += _ups(service, offsets, seen, first - LEAD_S, borders[-1])
     truths = [
         Truth(service.name, day, _requests_and_errors(scraped[:, day]), _requests_and_errors(clock[:, day]))
         for day in np.flatnonzero(alive).tolist()
@@ -103,6 +106,27 @@ def _scrapes(
         if gap.instance in (None, process.instance):
             kept &= (times < gap.start) | (gap.end <= times)
     return times[kept]
+
+
+def _ups(
+    service: Service, offsets: Mapping[str, float], seen: Mapping[str, Sequence[Floats]], begin: float, end: float
+) -> Iterator[Series]:
+    """``up`` of each target as long as service discovery has it: 1 where it was scraped, 0 where that failed, and
+    nothing while Prometheus was down."""
+    for instance, offset in offsets.items():
+        lives = [process for process in service.processes if process.instance == instance]
+        low, high = max(begin, lives[0].found), min(end, lives[-1].end)
+        ticks = np.arange(
+            np.ceil((low - offset) / service.interval_s), np.floor((high - offset) / service.interval_s) + 1
+        )
+        times = ticks * service.interval_s + offset
+        for gap in service.gaps:
+            if gap.unnoticed:
+                times = times[(times < gap.start) | (gap.end <= times)]
+        if times.size:
+            up = np.isin(times, np.concatenate(seen[instance])).astype(np.int64)
+            labels = {"job": JOB, "instance": instance}
+            yield Series("up", labels, np.rint(1000 * times).astype(np.int64), up)
 
 
 def _last_scheduled(borders: Floats, interval_s: int, offset: float) -> Floats:

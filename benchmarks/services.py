@@ -46,11 +46,13 @@ class Process:
 
 @dataclass(frozen=True)
 class Gap:
-    """No scrape in ``[start, end)`` of one instance, or of all (None)."""
+    """No scrape in ``[start, end)`` of one instance, or of all (None): it fails, and ``up`` is 0. ``unnoticed``: there
+    is no ``up`` either, because Prometheus itself is down."""
 
     start: float
     end: float
     instance: str | None = None
+    unnoticed: bool = False
 
 
 @dataclass(frozen=True)
@@ -142,7 +144,7 @@ def draw(rng: np.random.Generator, name: str, first: int, days: int, outages: Se
 def draw_outages(rng: np.random.Generator, first: int, days: int) -> list[Gap]:
     """Prometheus itself is down twice in eight days."""
     starts = rng.uniform(first, first + days * DAY_S, max(1, days // 4))
-    return [Gap(float(start), float(start + rng.uniform(300, 7200))) for start in starts]
+    return [Gap(float(start), float(start + rng.uniform(300, 7200)), unnoticed=True) for start in starts]
 
 
 def _deploy(rng: np.random.Generator, at: float, stops: Sequence[list[Stop]], moves: bool) -> None:

@@ -33,7 +33,8 @@ def one_process(start: float = FIRST - DAY_S, end: float = FIRST + 9 * DAY_S) ->
 
 
 def ran(one: Service, days: int = 2) -> tuple[list[Series], list[Truth]]:
-    return service_days.run(np.random.default_rng(1), one, FIRST, days)
+    series, truths = service_days.run(np.random.default_rng(1), one, FIRST, days)
+    return [one for one in series if one.name == service_days.METRIC], truths
 
 
 def of_code(series: list[Series], code: str) -> list[Series]:
@@ -356,3 +357,14 @@ def test_sizes_are_those_of_whole_targets(arguments: list[str], capsys: pytest.C
         collect.main(arguments)
     assert ended.value.code == 2
     assert "--sizes" in capsys.readouterr().err
+
+
+def test_up_is_0_where_a_scrape_fails_and_missing_where_prometheus_is_down() -> None:
+    gaps = (Gap(FIRST + 1000, FIRST + 2000), Gap(FIRST + 5000, FIRST + 6000, unnoticed=True))
+    series, _ = service_days.run(np.random.default_rng(1), service([one_process()], gaps=gaps), FIRST, 1)
+    (up,) = [one for one in series if one.name == "up"]
+    at = up.times_ms / 1000 - FIRST
+    assert up.labels == {"job": service_days.JOB, "instance": "a:80"}
+    assert up.values[(at >= 1000) & (at < 2000)].max() == 0
+    assert up.values[(at < 1000) | (at >= 2000)].min() == 1
+    assert not ((at >= 5000) & (at < 6000)).any()
