@@ -13,6 +13,7 @@ import typer
 
 from observability import commands
 from observability.commands import NowFlag, RecordingFlag, ReleaseFlag, UrlFlag
+from observability.folder import alone_in
 
 
 def main(
@@ -53,7 +54,7 @@ def main(
     if release is not None and len(found.services) == 1 and baseline.is_file():
         readers.read_baselines(found, layout, baseline)  # refuses that of another service or GA
     source = gather.open_source(found, recording)
-    with commands.progress("scoring") as advance:
+    with alone_in(layout), commands.progress("scoring") as advance:
         written = stages.detect(
             found,
             source,

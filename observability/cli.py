@@ -12,15 +12,25 @@ from observability import (
     commands,
     daily_health_reporter,
     ga_kpi_collector,
+    init_release,
+    rebuild_week,
+    record_week,
     regression_analyzer,
     retrospective_generator,
     run_week,
+    show_week,
     slo_burn_down,
     stability_monitor_7day,
+    validate_release,
 )
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False, no_args_is_help=True)
+app.command("init")(init_release.main)
 app.command("run")(run_week.main)
+app.command("record")(record_week.main)
+app.command("rebuild")(rebuild_week.main)
+app.command("validate")(validate_release.main)
+app.command("show")(show_week.main)
 app.command("baseline")(ga_kpi_collector.main)
 app.command("day")(stability_monitor_7day.main)
 app.command("detect")(anomaly_detector_lightweight.main)

@@ -1,27 +1,24 @@
-"""What all commands share: the flags' types, the clock, progress on stderr, and how an error ends."""
+"""What all commands share: the flags' types, the clock, progress on stderr, and how a command ends."""
 
 from __future__ import annotations
 
 import os
+import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from observability.errors import PostgaError
+from observability.errors import ConfigError, PostgaError
 
 if TYPE_CHECKING:
     from observability.definitions import Release
     from observability.layout import Layout
-    from observability.model import Window
-
-WAIT_AT_MOST = timedelta(minutes=5)
-LONGEST_NAP_S = 30.0
 
 UrlFlag = Annotated[
     str | None,
@@ -54,16 +51,32 @@ def run(command: Callable[..., Any]) -> None:
     end(app)
 
 
+class Stopped(BaseException):
+    """A signal asked the command to end. No ``Exception``, so that nothing on the way takes it for a failure."""
+
+    def __init__(self, number: int) -> None:
+        self.exit_code = 128 + number  # as shells have it
+        self.said = "interrupted" if number == signal.SIGINT else "stopped"
+
+
+def _stop(number: int, frame: object) -> None:
+    signal.signal(number, signal.SIG_DFL)  # who asks twice does not want to wait
+    raise Stopped(number)
+
+
 def end(app: typer.Typer) -> None:
-    """Run the app; an error becomes one sentence on stderr and its exit code, never a traceback."""
+    """Run the app; an error becomes one sentence on stderr and its exit code, never a traceback. Ctrl-C and SIGTERM
+    end it with 130 and 143."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _stop)
     try:
         app()
     except PostgaError as error:
         print(f"error: {error}", file=sys.stderr)
         raise SystemExit(error.exit_code) from None
-    except KeyboardInterrupt:
-        print("interrupted: what was written is whole; the same command carries on.", file=sys.stderr)
-        raise SystemExit(130) from None
+    except Stopped as stopped:
+        print(f"{stopped.said}: what was written is whole; the same command carries on.", file=sys.stderr)
+        raise SystemExit(stopped.exit_code) from None
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(0) from None
@@ -77,9 +90,17 @@ def end(app: typer.Typer) -> None:
 
 def the_present(now: str | None) -> datetime:
     """The instant that ``--now`` gives, else the system's clock."""
+    return instant("--now", now) if now is not None else datetime.now(UTC)
+
+
+def instant(flag: str, text: str) -> datetime:
+    """The instant that a flag gives."""
     from observability.model import parse_instant
 
-    return parse_instant(now) if now is not None else datetime.now(UTC)
+    try:
+        return parse_instant(text)
+    except ConfigError as error:
+        raise ConfigError(f"{flag} {error}") from None
 
 
 def the_release(path: Path | None, url: str | None, ga: Callable[[], datetime]) -> Release:
@@ -119,27 +140,6 @@ def root_of(folder: Path) -> Path:
     return folder.parent if folder.name in {GA_DIR, STABILITY_DIR} else folder
 
 
-def wait_until_over(window: Window, what: str, now: str | None, at_most: timedelta | None) -> datetime:
-    """Sleep until the window is over, if that takes no longer than ``at_most``; the present afterwards.
-
-    With ``--now`` nothing is waited for.
-    """
-    from observability.model import format_instant
-
-    present = the_present(now)
-    if now is not None or (at_most is not None and window.end - present > at_most):
-        return present
-    if present < window.end:
-        print(f"{what} ends at {format_instant(window.end)}; waiting for it.", file=sys.stderr)
-    with progress(what) as advance:
-        while present < window.end:
-            left = window.end - present
-            advance(f"ends in {timedelta(seconds=round(left.total_seconds()))}")
-            time.sleep(min(left.total_seconds(), LONGEST_NAP_S))
-            present = the_present(None)
-    return present
-
-
 @contextmanager
 def progress(what: str) -> Iterator[Callable[[str], None]]:
     """A spinner on stderr while it is a terminal, else nothing: pipes and logs stay quiet."""
@@ -177,6 +177,21 @@ def stage_progress(total: int) -> Iterator[tuple[Callable[[str, bool], None], Ca
 def warn(text: str) -> None:
     """Something that the user should know, on stderr."""
     print(f"warning: {text}", file=sys.stderr)
+
+
+def spans(days: Sequence[int]) -> str:
+    """Days in ascending order, those in a row by their ends.
+
+    >>> spans([-7, -6, -5, 0, 3, 4])
+    '-7 to -5, 0, 3 to 4'
+    """
+    found: list[list[int]] = []
+    for day in days:
+        if found and day == found[-1][-1] + 1:
+            found[-1].append(day)
+        else:
+            found.append([day])
+    return ", ".join(str(span[0]) if len(span) == 1 else f"{span[0]} to {span[-1]}" for span in found)
 
 
 def say(*locations: str) -> None:

@@ -58,3 +58,9 @@ class Layout:
 
     def report(self, service: str) -> str:
         return self.key(service, REPORT_DIR, REPORT)
+
+    @property
+    def folders(self) -> list[str]:
+        """The folders below the root that artifacts and evidence lie in."""
+        names = ("", self.ga_dir, self.stability_dir, REPORT_DIR, "evidence", "evidence/replaced")
+        return sorted({"", *(self.key(service, name) for service in self.services for name in names)})

@@ -79,6 +79,11 @@ def _shown(window: Window) -> str:
 def read_ga(store: Store, key: str, release: Release | None = None) -> DaySummary:
     """A GA summary; with a release, only one that was collected for the same GA day."""
     ga = store.read(key, DaySummary, COLLECT_GA)
+    if ga.partial and ga.window is not None:
+        raise ConfigError(
+            f"{store.location(key)} is of a part of the GA day, {_shown(ga.window)}, and no baseline; collect the "
+            "whole GA day: ga_kpi_collector.py without --end."
+        )
     if release is None:
         return ga
     if ga.timestamp != release.ga:

@@ -33,7 +33,6 @@ def main(
     Example: generate_retrospective.py --auto
     """
     from observability import stages
-    from observability.model import parse_instant
     from observability.store import Store
 
     store = Store()
@@ -52,7 +51,7 @@ def main(
         regressions_key=None if regression is None else str(regression),
         anomalies_key=None if anomalies is None else str(anomalies),
         output_key=str(output),
-        now=None if now is None else parse_instant(now),
+        now=None if now is None else commands.the_present(now),
     )
     commands.say(*written)
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,6 +9,7 @@ import typer
 
 from observability import commands
 from observability.commands import NowFlag, RecordingFlag, UrlFlag
+from observability.folder import alone_in
 
 if TYPE_CHECKING:
     from observability.report import ReleaseIndex
@@ -34,17 +33,16 @@ def main(
 
     Example: postga run release.yaml --prometheus-url http://localhost:9090 --output-dir week
     """
-    from observability import gather, readers, stages
-    from observability.errors import NotEnoughDataError
+    from observability import gather, stages
     from observability.layout import Layout
     from observability.release import load
     from observability.store import Store
-    from observability.week import Week, report_location, stage_count
+    from observability.week import Week, stage_count
 
     found = commands.with_url(load(release), prometheus_url)
     layout = Layout(Store(output_dir), found.services)
     identity = gather.identity(found, recording)
-    with _alone_in(output_dir), commands.stage_progress(stage_count(found)) as (report, warn):
+    with alone_in(layout), commands.stage_progress(stage_count(found)) as (report, warn):
         week = Week(
             release=found,
             source=gather.open_source(found, recording),
@@ -56,29 +54,21 @@ def main(
             warn=warn,
         )
         index = week.run()
+    conclude(week, index, as_json)
+
+
+def conclude(week: Week, index: ReleaseIndex, as_json: bool) -> None:
+    """Print the verdicts, and the page to open; a service without a baseline is an error after that."""
+    from observability.errors import NotEnoughDataError
+    from observability.readers import missing_baselines
+    from observability.week import report_location
+
     print(index.model_dump_json(indent=2) if as_json else _summary(week, index))
     if not as_json:
         print(report_location(week, index))
-    missing = readers.missing_baselines(found, layout)
+    missing = missing_baselines(week.release, week.layout)
     if missing is not None:
         raise NotEnoughDataError(missing)
-
-
-@contextmanager
-def _alone_in(folder: Path) -> Iterator[None]:
-    """Make the folder, and refuse a second run in it."""
-    from filelock import FileLock, Timeout
-
-    from observability.errors import ConfigError
-
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with FileLock(folder / ".postga.lock", timeout=0):
-            yield
-    except Timeout:
-        raise ConfigError(f"Another run is writing to {folder}; wait for it, or name another --output-dir.") from None
-    except OSError as error:
-        raise ConfigError(f"{folder} cannot be written: {error.strerror or error}; name another folder.") from None
 
 
 def _summary(week: Week, index: ReleaseIndex) -> str:

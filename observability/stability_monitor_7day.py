@@ -13,6 +13,8 @@ import typer
 
 from observability import commands
 from observability.commands import NowFlag, RecordingFlag, ReleaseFlag, UrlFlag
+from observability.folder import alone_in
+from observability.waiting import WAIT_AT_MOST, wait_until_over
 
 
 def main(
@@ -49,8 +51,8 @@ def main(
         commands.warn(missing)
     source = gather.open_source(found, recording)
     window = found.calendar.window(day_number)
-    present = commands.wait_until_over(window, f"day {day_number}", now, at_most=commands.WAIT_AT_MOST)
-    with commands.progress(f"collecting day {day_number}"):
+    present = wait_until_over(window, f"day {day_number}", now, at_most=WAIT_AT_MOST)
+    with alone_in(layout), commands.progress(f"collecting day {day_number}"):
         written = stages.collect_day(
             found, source, layout, day_number, baselines, now=present, partial=partial, warn=commands.warn
         )

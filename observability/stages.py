@@ -14,7 +14,19 @@ from typing import TYPE_CHECKING
 from observability.artifacts import DaySummary, HealthReport, PreReleaseSummary, RegressionSummary, SloReport
 from observability.definitions import Release
 from observability.errors import ConfigError, NotEnoughDataError
-from observability.gather import Advance, at_hand, collect, has_data, quiet, summaries, whole_steps
+from observability.gather import (
+    Advance,
+    Gathered,
+    NoDataError,
+    at_hand,
+    collect,
+    has_data,
+    nothing,
+    quiet,
+    refuse_forgotten,
+    summaries,
+    whole_steps,
+)
 from observability.layout import ANOMALIES, GA_SUMMARY, INDEX, Layout
 from observability.model import DAYS_BEFORE, FIRST_DAY, LAST_DAY, Samples, Window, format_instant
 from observability.readers import (
@@ -39,7 +51,7 @@ Warn = Callable[[str], None]
 
 
 def collect_ga(
-    release: Release, source: Source, layout: Layout, advance: Advance = quiet, warn: Warn = quiet
+    release: Release, source: Source, layout: Layout, *, now: datetime, advance: Advance = quiet, warn: Warn = quiet
 ) -> list[str]:
     """The GA day's baseline and, as far as the source still has them, the seven days before it.
 
@@ -47,7 +59,11 @@ def collect_ga(
     without any data is refused. ``readers.missing_baselines`` then names it.
     """
     advance("GA day")
-    fetched = collect(release, source, layout, 0)
+    try:
+        fetched = collect(release, source, layout, 0).services
+    except NoDataError:
+        refuse_forgotten(release, source, now)
+        raise
     there = {service: samples for service, samples in fetched.items() if has_data(release, samples)}
     baselines = summaries(release, source, 0, there, None)
     before: dict[str, list[DaySummary]] = {service: [] for service in there}
@@ -67,11 +83,25 @@ def collect_ga(
     return written
 
 
+def collect_part_of_ga(release: Release, source: Source, layout: Layout, end: datetime) -> list[str]:
+    """A look at the GA day from its start to ``end``, in whole steps: its summaries are marked ``partial``, no evidence
+    is kept, and the stages that need a baseline refuse them."""
+    window = whole_steps(release, release.calendar.window(0), end)
+    if window is None:
+        raise ConfigError(f"--end {format_instant(end)} leaves no whole step of the GA day; give a later one.")
+    fetched = source.fetch(release.plan, window)
+    there = {service: samples for service, samples in fetched.items() if has_data(release, samples)}
+    if not there:
+        raise NoDataError(nothing(release, source, 0, window))
+    days = summaries(release, source, 0, there, None, partial=True)
+    return [layout.store.write(layout.ga_summary(service), day) for service, day in days.items()]
+
+
 def _day_before(
     release: Release, source: Source, layout: Layout, number: int, baselines: Mapping[str, DaySummary]
 ) -> dict[str, DaySummary]:
     try:
-        fetched = collect(release, source, layout, number)
+        fetched = collect(release, source, layout, number).services
     except NotEnoughDataError:
         return {}
     there = {s: samples for s, samples in fetched.items() if s in baselines and has_data(release, samples)}
@@ -103,7 +133,7 @@ def collect_day(
         raise ConfigError(f"--day-number {number} is not a day of the week after GA; give {FIRST_DAY} to {LAST_DAY}.")
     window = release.calendar.window(number)
     if now >= window.end:
-        fetched = collect(release, source, layout, number)
+        fetched = collect(release, source, layout, number).services
     else:
         over = whole_steps(release, window, now) if partial else None
         if over is None:
@@ -119,9 +149,33 @@ def collect_day(
     return [layout.store.write(layout.day_summary(service, number), day) for service, day in days.items()]
 
 
+def record(
+    release: Release,
+    source: Source,
+    layout: Layout,
+    numbers: Sequence[int],
+    report: Callable[[int, Gathered | None], None],
+    warn: Warn = quiet,
+) -> list[int]:
+    """The evidence of the days ``numbers``, and no verdicts; the days that have data. ``report`` is told of each day
+    what was gathered, None where there is nothing."""
+    there = []
+    for number in numbers:
+        try:
+            found = collect(release, source, layout, number)
+        except NoDataError:
+            report(number, None)
+            continue
+        report(number, found)
+        there.append(number)
+        for service in (name for name, samples in found.services.items() if not has_data(release, samples)):
+            warn(f"No KPI returned data on day {number} for {service}.")
+    return there
+
+
 def detect(
     release: Release,
-    source: Source | None,
+    source: Source,
     layout: Layout,
     setting: Setting,
     *,
@@ -135,10 +189,15 @@ def detect(
     """
     from observability.detection.anomalies import score_release
 
+    if now <= release.ga:
+        raise NotEnoughDataError(
+            f"It is {format_instant(now)}, and GA is at {format_instant(release.ga)}, so nothing is there to score; "
+            "come back after it, or check the GA time."
+        )
     gathered: dict[str, list[Samples]] = {service: [] for service in release.services}
     for number in range(-DAYS_BEFORE, LAST_DAY + 1):
         advance(f"day {number}")
-        for service, samples in (at_hand(release, source, layout, number, now) or {}).items():
+        for service, samples in at_hand(release, source, layout, number, now).items():
             gathered[service].append(samples)
     since_ga = [s for days in gathered.values() for s in days if s.window.start >= release.ga and has_data(release, s)]
     if not since_ga:

@@ -1,14 +1,16 @@
 """Artifacts: where they lie, and how they are read and replaced whole.
 
 A location is a path or an fsspec URL (``s3://…``, ``gs://…``). ``write`` replaces the artifact: locally it writes
-beside, syncs and renames; on an object store it is one PUT. There is no append and no lock.
+beside, syncs and renames; on an object store it is one PUT. There is no append. ``alone_in`` is the lock of a folder.
 """
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,6 +20,7 @@ from observability.artifacts import SCHEMA_VERSION, Artifact
 from observability.errors import ConfigError
 
 A = TypeVar("A", bound=Artifact)
+HALF_WRITTEN = ".postga"  # ends the name of a file that is being written
 
 
 class Store:
@@ -71,9 +74,7 @@ class Store:
             else:
                 _replace(Path(location), content)
         except OSError as error:
-            raise ConfigError(
-                f"{location} cannot be written: {error.strerror or error}; name a folder that can be written to."
-            ) from None
+            raise ConfigError(unwritable(location, error)) from None
         return location
 
     def delete(self, key: str) -> None:
@@ -88,6 +89,12 @@ class Store:
                 Path(location).unlink(missing_ok=True)
         except OSError as error:
             raise ConfigError(f"{location} cannot be deleted: {error.strerror or error}; delete it.") from None
+
+    def clear_away(self, folders: Iterable[str]) -> None:
+        """Delete what writes that were killed have left beside the artifacts. Only for who is alone in the folders."""
+        for folder in folders if "://" not in self.root else ():
+            for left in Path(self.location(folder)).glob(f".*{HALF_WRITTEN}"):
+                left.unlink(missing_ok=True)
 
     def read(self, key: str, kind: type[A], hint: str) -> A:
         """The artifact as its type. Whatever is wrong with the file is one ``ConfigError`` that names it."""
@@ -114,6 +121,13 @@ class Store:
         return self.write_bytes(key, (artifact.model_dump_json(indent=2) + "\n").encode())
 
 
+def unwritable(location: str, error: OSError) -> str:
+    """Why a file or folder cannot be written, and what to do."""
+    full = error.errno in {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+    what_to_do = "make room" if full else "make it writable"
+    return f"{location} cannot be written: {error.strerror or error}; {what_to_do}, or name another folder."
+
+
 def _filesystem(location: str) -> tuple[Any, str]:
     import fsspec  # only URLs pay for it
 
@@ -123,7 +137,7 @@ def _filesystem(location: str) -> tuple[Any, str]:
 
 def _replace(path: Path, content: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    handle, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=HALF_WRITTEN)
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content)

@@ -31,7 +31,8 @@ class Week:
     """One release's week below one root.
 
     ``identity`` is what the samples depend on besides the release file: the server's URL, or a recording's digest.
-    ``warn`` is told of days without data, which do not stop the week.
+    ``warn`` is told of days without data, which do not stop the week. ``afresh``: every stage runs, whatever the ledger
+    says, and the ledger stays as it is.
     """
 
     release: Release
@@ -42,6 +43,7 @@ class Week:
     now: datetime
     report: Report
     warn: Callable[[str], None]
+    afresh: bool = False
 
     def run(self) -> ReleaseIndex:
         """Every stage whose time has come. Raises ``NotEnoughDataError`` while days are to come, or none has data."""
@@ -79,7 +81,9 @@ class Week:
         return (__version__, self.release.model_dump_json(exclude={"prometheus"}), self.identity)
 
     def _once(self, stage: str, inputs: Sequence[str], outputs: Sequence[str], action: Callable[[], object]) -> None:
-        ran = self._ledger.once(stage, self._ledger.digest(inputs, *self._about), outputs, action)
+        if self.afresh:
+            action()
+        ran = self.afresh or self._ledger.once(stage, self._ledger.digest(inputs, *self._about), outputs, action)
         self.report(stage, ran)
 
     def _baseline(self) -> None:
@@ -88,7 +92,7 @@ class Week:
         outputs += [layout.evidence(s, n) for s in services for n in range(-DAYS_BEFORE, 1)] + [RECORDING]
 
         def collect() -> None:
-            stages.collect_ga(self.release, self.source, layout, warn=self.warn)
+            stages.collect_ga(self.release, self.source, layout, now=self.now, warn=self.warn)
 
         self._once("GA day and the week before it", [], outputs, collect)
         missing = readers.missing_baselines(self.release, layout)

@@ -4,14 +4,17 @@ import gzip
 import json
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from pytest_httpserver import HTTPServer
-from werkzeug import Response
+from werkzeug import Request, Response
 
-ROOT = Path(__file__).parents[1]
+from observability.cli import app
+from observability.errors import ConfigError
+from tests.gauges import Gauges
+from tests.programs import ROOT, postga, stage
+
 RELEASE = """
 release: shop-v2
 ga: 2025-11-18T00:00:00Z
@@ -21,19 +24,6 @@ prometheus: {{url: {url}, timeout: 5s}}
 """
 AFTER = "2025-12-01T00:00:00Z"
 GA_FLAGS = ("--ga-timestamp", "2025-11-18T00:00:00Z", "--now", AFTER)
-
-
-def stage(name: str, folder: Path, *flags: str) -> subprocess.CompletedProcess[str]:
-    """A stage command, run as a file."""
-    return program([sys.executable, str(ROOT / name)], folder, *flags)
-
-
-def postga(folder: Path, *flags: str) -> subprocess.CompletedProcess[str]:
-    return program([str(Path(sys.executable).parent / "postga")], folder, *flags)
-
-
-def program(command: list[str], folder: Path, *flags: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([*command, *flags], cwd=folder, capture_output=True, text=True, check=False, timeout=60)
 
 
 def assert_fails(done: subprocess.CompletedProcess[str], code: int, *words: str) -> None:
@@ -68,8 +58,8 @@ def nothing_written(folder: Path) -> bool:
 def test_answers_that_are_no_samples(
     httpserver: HTTPServer, tmp_path: Path, status: int, body: str, code: int, words: tuple[str, ...]
 ) -> None:
-    def answer(request: object) -> Response:
-        if status == 200 and "matrix" in body and str(getattr(request, "path", "")).endswith("/query"):
+    def answer(request: Request) -> Response:
+        if "matrix" in body and request.args["query"].startswith("last_over_time"):
             return Response(body.replace("matrix", "vector"), status=status)
         return Response(body, status=status, content_type="text/html" if "<html>" in body else "application/json")
 
@@ -83,7 +73,7 @@ def test_answers_that_are_no_samples(
 
 
 def test_credentials_in_the_url_are_not_shown(httpserver: HTTPServer, tmp_path: Path) -> None:
-    httpserver.expect_request("/api/v1/query_range").respond_with_data("no", status=401)
+    httpserver.expect_request("/api/v1/query").respond_with_data("no", status=401)
     url = httpserver.url_for("").replace("http://", "http://someone:secret@")
     done = stage("observability/ga_kpi_collector.py", tmp_path, "--prometheus-url", url, *GA_FLAGS)
     assert_fails(done, 3, "401")
@@ -101,12 +91,111 @@ def test_a_url_that_is_none(tmp_path: Path, url: str) -> None:
     assert_fails(stage("observability/ga_kpi_collector.py", tmp_path, "--prometheus-url", url, *GA_FLAGS), 2, "URL")
 
 
-@pytest.mark.parametrize(
-    ("instant", "words"),
-    [("yesterday", "ISO 8601"), ("2025-11-18T00:00:00", "time zone"), ("2025-11-18", "time zone"), ("", "ISO 8601")],
-)
+NO_INSTANTS = [
+    ("yesterday", "ISO 8601"),
+    ("2025-11-18T00:00:00", "time zone"),
+    ("2025-11-18", "time zone"),
+    ("2025-11-31T00:00:00Z", "ISO 8601"),
+    ("", "ISO 8601"),
+]
+
+
+@pytest.mark.parametrize(("instant", "words"), NO_INSTANTS)
 def test_a_timestamp_that_is_no_instant(tmp_path: Path, instant: str, words: str) -> None:
-    assert_fails(stage("observability/ga_kpi_collector.py", tmp_path, "--ga-timestamp", instant), 2, words)
+    done = stage("observability/ga_kpi_collector.py", tmp_path, "--ga-timestamp", instant)
+    assert_fails(done, 2, f"error: --ga-timestamp '{instant}' ", words)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "run release.yaml --now",
+        "record release.yaml --output-dir out --now",
+        "rebuild release.yaml --output-dir recording --now",
+        "baseline --release release.yaml --now",
+        "baseline --release release.yaml --end",
+        "day --release release.yaml --day-number 1 --ga-baseline ga.json --now",
+        "detect --release release.yaml --now",
+        "retrospective --ga-data ga_kpis --7day-data stability --now",
+    ],
+)
+@pytest.mark.parametrize(("instant", "words"), NO_INSTANTS[:2])
+def test_every_flag_that_takes_an_instant(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str, instant: str, words: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "release.yaml").write_text(RELEASE.format(url="http://127.0.0.1:9"))
+    (tmp_path / "ga.json").write_text('{"timestamp": "2025-11-18T00:00:00Z"}')
+    (tmp_path / "recording").mkdir()
+    recorded = {"ga": "2025-11-18T00:00:00Z", "day_s": 86400, "step_s": 60, "services": ["default"]}
+    recorded |= {"service_label": None, "queries": {}, "source": {"prometheus": "http://127.0.0.1:9", "step_s": 60}}
+    (tmp_path / "recording/recording.json").write_text(json.dumps(recorded))
+    flag = command.rpartition(" ")[2]
+    with pytest.raises(ConfigError, match=f"^{flag} '{instant}' .*{words}"):
+        app([*command.split(), instant], standalone_mode=False)
+
+
+@pytest.mark.parametrize(
+    ("command", "code", "words"),
+    [
+        ("run release.yaml", 4, "the GA day ends at 2025-11-19T00:00:00Z"),
+        ("record release.yaml --output-dir out", 4, "day -2 ends at 2025-11-17T00:00:00Z; run the same command then"),
+        ("baseline --release release.yaml", 2, "the GA day ends at 2025-11-19T00:00:00Z"),
+        ("day --release release.yaml --day-number 1 --ga-baseline ga.json", 2, "Day 1 lasts from 2025-11-19T00:00:00Z"),
+        ("detect --release release.yaml", 4, "GA is at 2025-11-18T00:00:00Z"),
+    ],
+)
+def test_a_present_before_ga(httpserver: HTTPServer, tmp_path: Path, command: str, code: int, words: str) -> None:
+    Gauges(httpserver).release_file(tmp_path)
+    (tmp_path / "ga.json").write_text('{"timestamp": "2025-11-18T00:00:00Z"}')
+    done = postga(tmp_path, *command.split(), "--now", "2025-11-16T12:00:00Z")
+    assert done.returncode == code, done.stderr
+    assert words in done.stderr.splitlines()[-1]
+
+
+@pytest.mark.parametrize("end", ["2025-11-18T00:00:00Z", "2025-11-17T12:00:00Z", "2025-11-19T00:00:01Z"])
+def test_an_end_that_is_not_within_the_ga_day(tmp_path: Path, end: str) -> None:
+    done = stage("observability/ga_kpi_collector.py", tmp_path, *GA_FLAGS, "--end", end)
+    assert_fails(done, 2, f"--end {end} is not within the GA day, 2025-11-18T00:00:00Z to 2025-11-19T00:00:00Z")
+
+
+def test_an_end_before_the_first_step_is_over(tmp_path: Path) -> None:
+    done = stage("observability/ga_kpi_collector.py", tmp_path, *GA_FLAGS, "--end", "2025-11-18T00:00:59Z")
+    assert_fails(done, 2, "--end 2025-11-18T00:00:59Z leaves no whole step")
+
+
+def test_an_end_that_is_to_come(tmp_path: Path) -> None:
+    flags = ("--ga-timestamp", "2025-11-18T00:00:00Z", "--end", "2025-11-18T12:00:00Z")
+    done = stage("observability/ga_kpi_collector.py", tmp_path, *flags, "--now", "2025-11-18T11:00:00Z")
+    assert_fails(done, 2, "the part of the GA day ends at 2025-11-18T12:00:00Z", "an earlier --end")
+
+
+def test_a_look_at_a_part_of_the_ga_day_is_no_baseline(httpserver: HTTPServer, tmp_path: Path) -> None:
+    Gauges(httpserver).release_file(tmp_path)
+    now = ("--release", "release.yaml", "--now", AFTER)
+    done = stage("observability/ga_kpi_collector.py", tmp_path, "--end", "2025-11-18T12:30:00Z", *now)
+    assert (done.returncode, done.stdout) == (0, "ga_kpis/ga_kpi_summary.json\n")
+    summary = json.loads((tmp_path / "ga_kpis/ga_kpi_summary.json").read_text())
+    assert summary["partial"]
+    assert summary["window"] == {"start": "2025-11-18T00:00:00Z", "end": "2025-11-18T12:00:00Z"}
+    assert not (tmp_path / "evidence").exists()
+    sentence = ("ga_kpi_summary.json is of a part of the GA day", "collect the whole GA day", "without --end")
+    for command in ("day --day-number 1", "day --day-number 1 --release release.yaml", "detect", "regressions", "slo"):
+        assert_fails(postga(tmp_path, *command.split()), 2, *sentence)
+    assert_fails(postga(tmp_path, "retrospective", "--ga-data", "ga_kpis", "--7day-data", "stability"), 2, *sentence)
+    assert stage("observability/ga_kpi_collector.py", tmp_path, *now).returncode == 0
+    assert not json.loads((tmp_path / "ga_kpis/ga_kpi_summary.json").read_text())["partial"]
+
+
+def test_a_server_that_does_not_keep_the_ga_day_any_more(httpserver: HTTPServer, tmp_path: Path) -> None:
+    server = Gauges(httpserver)
+    server.release_file(tmp_path)
+    server.first = 10
+    done = stage("observability/ga_kpi_collector.py", tmp_path, "--release", "release.yaml", "--now", AFTER)
+    assert_fails(
+        done, 4, server.url, "none of the GA day", "it seems not to keep that day any more", "check the GA time"
+    )
+    assert nothing_written(tmp_path)
 
 
 def test_no_ga_instant(tmp_path: Path) -> None:
@@ -210,18 +299,11 @@ def test_a_service_without_data_ends_with_its_name_after_the_others_were_written
 
 
 def empty_evidence(path: Path) -> None:
-    """Take the numbers of the raw columns out of an evidence file."""
+    """Take all columns but the time out of an evidence file, as where no query returned anything."""
     lines = gzip.decompress(path.read_bytes()).decode().splitlines()
     header = next(number for number, line in enumerate(lines) if line.startswith("time,"))
-    empty = "," * lines[header].count(",")
-    rows = [line.partition(",")[0] + empty for line in lines[header + 1 :]]
-    path.write_bytes(gzip.compress("".join(f"{line}\n" for line in [*lines[: header + 1], *rows]).encode()))
-
-
-def test_an_output_folder_that_is_a_file(tmp_path: Path) -> None:
-    (tmp_path / "release.yaml").write_text(RELEASE.format(url="http://127.0.0.1:9"))
-    (tmp_path / "out").write_text("")
-    assert_fails(postga(tmp_path, "run", "release.yaml", "--output-dir", "out", "--now", AFTER), 2, "out")
+    rows = [line.partition(",")[0] for line in lines[header:]]
+    path.write_bytes(gzip.compress("".join(f"{line}\n" for line in [*lines[:header], *rows]).encode()))
 
 
 @pytest.mark.parametrize(
@@ -229,7 +311,7 @@ def test_an_output_folder_that_is_a_file(tmp_path: Path) -> None:
     [
         ("", "no fields"),
         ("release: [", "not YAML"),
-        ("release: x\n", "ga: Field required"),
+        ("release: x\n", "ga: is missing"),
         ("release: x\nga: 2025-11-18 00:00:00\n", "time zone"),
         ("release: x\nga: soon\n", "ISO 8601"),
         ("release: x\nga: 2025-11-18T00:00:00Z\nonly: [p99_latncy_ms]\n", "did you mean 'p99_latency_ms'"),
@@ -242,10 +324,10 @@ def test_an_output_folder_that_is_a_file(tmp_path: Path) -> None:
         ("release: x\nga: 2025-11-18T00:00:00Z\nqueries: {http_requests: 'sum(x_total)'}\n", "raw series"),
         ("release: x\nga: 2025-11-18T00:00:00Z\nkpis: {mine: {kind: rate, query: nope}}\n", "kpis.mine"),
         ("release: x\nga: 2025-11-18T00:00:00Z\nrelease: y\n", "'release' is written twice"),
-        ("release: x\nga: 2025-11-18T00:00:00Z\nqueries: {a: b, a: c}\n", "'a' is written twice"),
+        ("release: x\nga: 2025-11-18T00:00:00Z\nqueries: {targets: b, targets: c}\n", "'targets' is written twice"),
         ("release: x\nga: 2025-11-18T00:00:00Z\nservices: [8080]\n", "services.0: write it as text, in quotes"),
         ("release: x\nga: 2025-11-18T00:00:00Z\nservices: shop\n", "services: write a list"),
-        ("release: x\nga: 2025-11-18T00:00:00Z\nservices: {8080: }\n", "services.0: write it as text, in quotes"),
+        ("release: x\nga: 2025-11-18T00:00:00Z\nservices: {8080: }\n", "services.8080: write it as text, in quotes"),
         ("release: x\nga: 2025-11-18T00:00:00Z\nslos: [99.9]\n", "slos.0: write fields"),
         ("release: x\nga: 2025-11-18T00:00:00Z\nonly: [[a]]\n", "unknown KPI"),
         (

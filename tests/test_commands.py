@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from observability import commands
+from observability import commands, waiting
 from observability.cli import app
 from observability.model import Window
 from observability.release import flags_release
@@ -77,24 +77,46 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock(GA + timedelta(hours=23, minutes=59))
-    monkeypatch.setattr(commands.time, "sleep", clock.sleep)
+    monkeypatch.setattr(waiting.time, "sleep", clock.sleep)
     monkeypatch.setattr(commands, "the_present", lambda now: clock.now)
     return clock
 
 
 WINDOW = Window(start=GA, end=GA + timedelta(days=1))
+SETTLED = WINDOW.end + waiting.SETTLED  # the last samples are there a minute later
 
 
 def test_the_last_minutes_of_a_day_are_waited_for(clock: Clock) -> None:
-    assert commands.wait_until_over(WINDOW, "day", None, commands.WAIT_AT_MOST) == WINDOW.end
+    assert waiting.wait_until_over(WINDOW, "day", None, waiting.WAIT_AT_MOST) == SETTLED
 
 
 def test_more_than_that_is_not(clock: Clock) -> None:
     clock.now = GA + timedelta(hours=12)
-    assert commands.wait_until_over(WINDOW, "day", None, commands.WAIT_AT_MOST) == clock.now == GA + timedelta(hours=12)
+    assert waiting.wait_until_over(WINDOW, "day", None, waiting.WAIT_AT_MOST) == clock.now == GA + timedelta(hours=12)
 
 
 def test_the_ga_day_is_waited_for_however_long(clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
     clock.now = GA
-    assert commands.wait_until_over(WINDOW, "GA day", None, None) == WINDOW.end
-    assert capsys.readouterr().err == "GA day ends at 2025-11-19T00:00:00Z; waiting for it.\n"
+    assert waiting.wait_until_over(WINDOW, "GA day", None, None) == SETTLED
+    hourly = [f"GA day: {hours}:00:00 to go.\n" for hours in range(23, 0, -1)]
+    assert capsys.readouterr().err == "GA day ends at 2025-11-19T00:00:00Z; waiting for it.\n" + "".join(hourly)
+
+
+def test_a_day_that_has_just_ended_is_given_a_minute_for_its_last_samples(clock: Clock) -> None:
+    clock.now = WINDOW.end + timedelta(seconds=10)
+    assert waiting.wait_until_over(WINDOW, "GA day", None, None) == SETTLED
+
+
+def test_a_day_that_is_long_over_is_not_waited_for(clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
+    clock.now = WINDOW.end + timedelta(days=1)
+    assert waiting.wait_until_over(WINDOW, "GA day", None, None) == clock.now == WINDOW.end + timedelta(days=1)
+    assert capsys.readouterr().err == ""
+
+
+def test_a_wait_that_is_begun_again_knows_how_much_is_left(clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
+    clock.now = GA + timedelta(hours=21, minutes=30)
+    waiting.wait_until_over(WINDOW, "GA day", None, None)
+    assert [line for line in capsys.readouterr().err.splitlines() if "to go" in line] == [
+        "GA day: 1:30:00 to go.",
+        "GA day: 0:30:00 to go.",
+    ]

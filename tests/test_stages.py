@@ -82,7 +82,7 @@ def collect(tmp_path: Path, server: Server, text: str = ONLY) -> Release:
     """Collect the GA day and the week before it."""
     found = release(tmp_path, text)
     server.asked.clear()
-    stages.collect_ga(found, server, layout_of(tmp_path, found))
+    stages.collect_ga(found, server, layout_of(tmp_path, found), now=AFTER)
     return found
 
 
@@ -209,7 +209,7 @@ def test_another_server_is_asked(tmp_path: Path, server: Server) -> None:
 def test_another_ga_instant_is_asked_for(tmp_path: Path, server: Server) -> None:
     server.retained = GA
     moved = release(tmp_path, head=HEAD.replace("2025-11-18", "2025-11-19"))
-    stages.collect_ga(moved, server, layout_of(tmp_path, moved))
+    stages.collect_ga(moved, server, layout_of(tmp_path, moved), now=AFTER)
     assert server.asked[GA + timedelta(days=1)] == ALL
 
 

@@ -12,24 +12,36 @@ ROOT = Path(__file__).parent.parent
 SHIPPED = ("observability", "retrospective", "dags", "scripts", "test_data")
 OURS = (*SHIPPED, "benchmarks", "tests")
 
-MODEL, ERRORS = "observability.model", "observability.errors"
+MODEL, ERRORS, HTTP_CONFIG = "observability.model", "observability.errors", "observability.http_config"
 DEFINITIONS, REPORT = "observability.definitions", "observability.report"
 ARTIFACTS, KPI, UNITS = "observability.artifacts", "observability.kpi", "observability.units"
+COMPARABLE = "observability.comparable"
+TABLE = "observability.week_table"
+PROMQL, RELEASE_YAML = "observability.promql", "observability.release_yaml"
+CHECKS, FIELDS = "observability.release_checks", "observability.release_fields"
 # Room → what it may import of ours, besides itself. What is not named here joins the rooms, and may import them all.
 MAY_IMPORT = {
     ERRORS: set(),
     UNITS: set(),
-    MODEL: {ERRORS},
+    HTTP_CONFIG: set(),
+    MODEL: {ERRORS, HTTP_CONFIG},
     DEFINITIONS: {ERRORS, MODEL},
     ARTIFACTS: {ERRORS, MODEL, DEFINITIONS},
     REPORT: {ERRORS, MODEL, DEFINITIONS, ARTIFACTS},
+    COMPARABLE: {MODEL, ARTIFACTS},
     KPI: {ERRORS, MODEL, DEFINITIONS},
-    "observability.release": {ERRORS, MODEL, DEFINITIONS},
-    "observability.judgement": {ERRORS, MODEL, DEFINITIONS, ARTIFACTS, KPI, UNITS},
+    PROMQL: set(),
+    RELEASE_YAML: set(),
+    CHECKS: {MODEL, DEFINITIONS, PROMQL, RELEASE_YAML},
+    FIELDS: {MODEL, DEFINITIONS, RELEASE_YAML, CHECKS},
+    "observability.release": {ERRORS, MODEL, DEFINITIONS, RELEASE_YAML, CHECKS, FIELDS},
+    "observability.judgement": {ERRORS, MODEL, DEFINITIONS, ARTIFACTS, COMPARABLE, KPI, UNITS},
     "observability.detection": {ERRORS, MODEL, DEFINITIONS, ARTIFACTS, KPI, UNITS},
-    "observability.sources": {ERRORS, MODEL},
+    "observability.sources": {ERRORS, MODEL, HTTP_CONFIG},
     "observability.store": {ERRORS, MODEL, ARTIFACTS},
-    "retrospective": {ERRORS, MODEL, DEFINITIONS, ARTIFACTS, REPORT, UNITS, "observability.store"},
+    TABLE: {ERRORS, MODEL, DEFINITIONS, ARTIFACTS, "observability.judgement"},
+    "observability.week_text": {MODEL, UNITS, TABLE, "observability.judgement"},
+    "retrospective": {ERRORS, MODEL, DEFINITIONS, ARTIFACTS, COMPARABLE, REPORT, UNITS, "observability.store"},
 }
 # Commands stand before the stages: neither the stages nor the DAGs, which are another door, know of them.
 BEHIND_THE_COMMANDS = ("observability.stages", "dags")
@@ -44,6 +56,12 @@ COMMANDS = {
     "observability.slo_burn_down",
     "observability.retrospective_generator",
     "observability.run_week",
+    "observability.init_release",
+    "observability.show_week",
+    "observability.record_week",
+    "observability.rebuild_week",
+    "observability.waiting",
+    "observability.validate_release",
 }
 REPORTERS = {"observability.stages", "observability.cli"}
 # Installed package → the only room that imports it.

@@ -1,0 +1,138 @@
+"""Evidence and its generations. What collecting again makes of them is in ``test_stages``."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from observability.archive import Archive
+from observability.definitions import Release
+from observability.errors import ConfigError
+from observability.layout import Layout
+from observability.model import Array, Samples, SourceInfo
+from observability.release import load
+from observability.store import Store
+
+SERVER, OTHER = "http://prometheus:9090", "http://other:9090"
+RELEASE = """
+release: shop-v2
+ga: 2025-11-18T00:00:00Z
+step: 1h
+only: [overall_error_rate, db_connections]
+slos: []
+"""
+NAN = np.nan
+WHOLE = {"http_requests": np.full(24, 9.0), "http_errors": np.full(24, 1.0), "db_sessions": np.full(24, 5.0)}
+
+
+def release(tmp_path: Path, more: str = "") -> Release:
+    (tmp_path / "release.yaml").write_text(RELEASE + more)
+    return load(tmp_path / "release.yaml")
+
+
+def archive(tmp_path: Path, more: str = "") -> Archive:
+    found = release(tmp_path, more)
+    return Archive(found, Layout(Store(tmp_path / "out"), found.services))
+
+
+def keep(archive: Archive, columns: Mapping[str, Array], day: int = 1, server: str = SERVER) -> Samples:
+    samples = Samples("default", archive.release.calendar.window(day), 3600, columns)
+    archive.keep(day, {"default": samples}, {}, SourceInfo(prometheus=server, step_s=3600))
+    return samples
+
+
+def best(archive: Archive, day: int = 1, server: str = SERVER) -> dict[str, list[float]]:
+    return {name: list(values) for name, values in archive.best(day, server)["default"].samples.columns.items()}
+
+
+def until(hours: int, values: Array) -> Array:
+    return np.where(np.arange(24) < hours, values, NAN)
+
+
+def replaced(tmp_path: Path) -> list[Path]:
+    return sorted((tmp_path / "out/evidence").glob("replaced/*"))
+
+
+def test_the_generation_that_saw_more_is_the_best(tmp_path: Path) -> None:
+    kept = archive(tmp_path)
+    keep(kept, WHOLE)
+    keep(kept, {name: until(10, values) for name, values in WHOLE.items()})
+    assert len(replaced(tmp_path)) == 1
+    assert best(kept) == {name: list(values) for name, values in WHOLE.items()}
+
+
+def test_what_a_kpi_relates_is_of_one_generation_and_what_it_does_not_is_of_its_own_best(tmp_path: Path) -> None:
+    """24 + 10 values of the counts then, 20 + 20 now: the later ones win together. Of the sessions 24 beat 20."""
+    kept = archive(tmp_path)
+    keep(kept, {**WHOLE, "http_errors": until(10, WHOLE["http_errors"])})
+    keep(kept, {name: until(20, values + 1) for name, values in WHOLE.items()})
+    found = best(kept)
+    assert np.nansum(found["http_requests"]) == 20 * 10
+    assert np.nansum(found["http_errors"]) == 20 * 2
+    assert found["db_sessions"] == [5.0] * 24
+
+
+def test_columns_that_tell_of_others_do_not_make_a_generation_better(tmp_path: Path) -> None:
+    """10 hours with the share of the targets that were seen in each of 24 are fewer than 24 hours."""
+    kept = archive(tmp_path)
+    keep(kept, WHOLE)
+    share = np.where(np.arange(24) < 10, 1.0, 0.0)
+    beside = {"http_requests.seen": share, "http_errors.seen": share, "http_requests.earlier": share}
+    keep(kept, {**{name: until(10, values) for name, values in WHOLE.items()}, **beside})
+    assert best(kept) == {name: list(values) for name, values in WHOLE.items()}
+
+
+def test_another_servers_evidence_is_not_taken_and_not_lost(tmp_path: Path) -> None:
+    kept = archive(tmp_path)
+    keep(kept, WHOLE)
+    keep(kept, {"db_sessions": np.full(24, 7.0)}, server=OTHER)
+    assert best(kept, server=OTHER) == {"db_sessions": [7.0] * 24}
+    assert best(kept) == {name: list(values) for name, values in WHOLE.items()}
+    assert kept.best(1, "http://third:9090") == {}
+
+
+def test_what_an_earlier_collection_saw_more_of_is_told(tmp_path: Path) -> None:
+    kept = archive(tmp_path)
+    keep(kept, WHOLE)
+    now = Samples(
+        "default", kept.release.calendar.window(1), 3600, {**WHOLE, "db_sessions": until(3, WHOLE["db_sessions"])}
+    )
+    assert kept.lost(1, now) == ["db_sessions"]
+    assert kept.lost(2, now) == []
+
+
+def test_the_same_evidence_again_replaces_nothing(tmp_path: Path) -> None:
+    kept = archive(tmp_path)
+    keep(kept, WHOLE)
+    before = (tmp_path / "out/evidence/day_01.csv.gz").read_bytes()
+    keep(kept, WHOLE)
+    assert (tmp_path / "out/evidence/day_01.csv.gz").read_bytes() == before
+    assert replaced(tmp_path) == []
+
+
+def test_days_whose_evidence_does_not_hold_a_query(tmp_path: Path) -> None:
+    """A day without any evidence is missing as a whole, and lacks nothing."""
+    first = archive(tmp_path)
+    keep(first, WHOLE, day=1)
+    second = archive(tmp_path, "queries: {db_sessions: 'sum(other{$match})'}\n")
+    keep(second, WHOLE, day=2)
+    assert second.lacking(range(4), SERVER) == {"db_sessions": [1]}
+    assert archive(tmp_path).lacking(range(4), SERVER) == {"db_sessions": [2]}
+
+
+@pytest.mark.parametrize("content", [b"", b"no evidence"])
+def test_a_file_that_nobody_can_read_is_refused_unless_another_generation_stands_in(
+    tmp_path: Path, content: bytes
+) -> None:
+    kept = archive(tmp_path)
+    keep(kept, WHOLE)
+    path = tmp_path / "out/evidence/day_01.csv.gz"
+    path.write_bytes(content)
+    with pytest.raises(ConfigError, match=r"out/evidence/day_01\.csv\.gz is not an evidence file that can be used"):
+        kept.lacking([1], SERVER)
+    path.unlink()
+    keep(kept, WHOLE)
+    keep(kept, {name: until(10, values) for name, values in WHOLE.items()})
+    path.write_bytes(content)
+    assert kept.lacking([1], SERVER) == {}
