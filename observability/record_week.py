@@ -38,18 +38,15 @@ def main(
 
     Example: postga record release.yaml --prometheus-url http://localhost:9090 --output-dir recording
     """
-    from observability import gather, stages
+    from observability import gather, stages, waiting
     from observability.layout import RECORDING, Layout
     from observability.model import DAYS_BEFORE, LAST_DAY
     from observability.release import load
     from observability.store import Store
 
     found = commands.with_url(load(release), prometheus_url)
-    layout, source, present = (
-        Layout(Store(output_dir), found.services),
-        gather.open_source(found),
-        commands.the_present(now),
-    )
+    layout, source = Layout(Store(output_dir), found.services), gather.open_source(found)
+    present = waiting.settled(found.calendar, now)
     days = range(-DAYS_BEFORE, LAST_DAY + 1)
     over = [number for number in days if present >= found.calendar.window(number).end]
     with alone_in(layout), _progress(len(over)) as (report, warn):

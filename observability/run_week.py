@@ -33,7 +33,7 @@ def main(
 
     Example: postga run release.yaml --prometheus-url http://localhost:9090 --output-dir week
     """
-    from observability import gather, stages
+    from observability import gather, stages, waiting
     from observability.layout import Layout
     from observability.release import load
     from observability.store import Store
@@ -42,6 +42,7 @@ def main(
     found = commands.with_url(load(release), prometheus_url)
     layout = Layout(Store(output_dir), found.services)
     identity = gather.identity(found, recording)
+    present = waiting.settled(found.calendar, now) if recording is None else commands.the_present(now)
     with alone_in(layout), commands.stage_progress(stage_count(found)) as (report, warn):
         week = Week(
             release=found,
@@ -49,7 +50,7 @@ def main(
             layout=layout,
             setting=stages.detector_setting(),
             identity=identity,
-            now=commands.the_present(now),
+            now=present,
             report=report,
             warn=warn,
         )

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from observability import commands
 
 if TYPE_CHECKING:
-    from observability.model import Window
+    from observability.model import Calendar, Window
 
 WAIT_AT_MOST = timedelta(minutes=5)
 SETTLED = timedelta(minutes=1)  # after its end, a day's last samples have reached the server: a scrape, and its writing
@@ -39,6 +39,23 @@ def wait_until_over(window: Window, what: str, now: str | None, at_most: timedel
             time.sleep(min((until - present).total_seconds(), nap))
             present = commands.the_present(None)
     return present
+
+
+def settled(calendar: Calendar, now: str | None) -> datetime:
+    """The present, a minute after the end of the last day that is over at least: the rest of it is slept.
+
+    With ``--now`` nothing is waited for.
+    """
+    from observability.model import DAYS_BEFORE, LAST_DAY
+
+    present = commands.the_present(now)
+    ended = calendar.window(calendar.number(present) - 1).end
+    if now is not None or present >= ended + SETTLED or not -DAYS_BEFORE < calendar.number(present) <= LAST_DAY + 1:
+        return present
+    left = ended + SETTLED - present
+    print(f"waiting {_shorter(left)} for the last samples of the day that has just ended.", file=sys.stderr)
+    time.sleep(left.total_seconds())
+    return ended + SETTLED
 
 
 @contextmanager

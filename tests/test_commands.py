@@ -9,7 +9,7 @@ import pytest
 
 from observability import commands, waiting
 from observability.cli import app
-from observability.model import Window
+from observability.model import Calendar, Window
 from observability.release import flags_release
 
 ROOT = Path(__file__).parents[1]
@@ -120,3 +120,27 @@ def test_a_wait_that_is_begun_again_knows_how_much_is_left(clock: Clock, capsys:
         "GA day: 1:30:00 to go.",
         "GA day: 0:30:00 to go.",
     ]
+
+
+@pytest.mark.parametrize(
+    ("present", "slept"),
+    [
+        pytest.param(WINDOW.end + timedelta(seconds=10), timedelta(seconds=50), id="the GA day has just ended"),
+        pytest.param(GA - timedelta(days=6) + timedelta(seconds=59), timedelta(seconds=1), id="the first day before"),
+        pytest.param(GA + timedelta(days=8, seconds=1), timedelta(seconds=59), id="the last day"),
+        pytest.param(WINDOW.end + timedelta(seconds=60), timedelta(), id="a minute ago"),
+        pytest.param(WINDOW.end - timedelta(seconds=1), timedelta(), id="not over"),
+        pytest.param(GA + timedelta(days=9, seconds=1), timedelta(), id="a day after the week"),
+        pytest.param(GA - timedelta(days=7) + timedelta(seconds=1), timedelta(), id="before the first day is over"),
+    ],
+)
+def test_a_run_gives_the_last_day_a_minute_for_its_last_samples(
+    clock: Clock, present: datetime, slept: timedelta
+) -> None:
+    clock.now = present
+    assert waiting.settled(Calendar(GA), None) == clock.now == present + slept
+
+
+def test_nothing_is_waited_for_in_a_present_that_is_given(clock: Clock) -> None:
+    clock.now = WINDOW.end
+    assert waiting.settled(Calendar(GA), "2025-11-19T00:00:00Z") == clock.now == WINDOW.end

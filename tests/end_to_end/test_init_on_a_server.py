@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.server import serving
 from observability.model import PrometheusSettings, format_instant
 from observability.release import load
 from observability.sources.prometheus import Prometheus
 from observability.survey import Exporters
-from tests.end_to_end.conftest import require_programs, serving
+from tests.end_to_end.conftest import require_programs
 
 RELEASE = Path(__file__).parents[2] / "test_data/release.yaml"
 POSTGA = Path(sys.executable).with_name("postga")
@@ -101,7 +102,7 @@ def opentelemetry_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]
     text.write_text("\n".join([*lines, "# EOF", ""]))
     run = ["promtool", "tsdb", "create-blocks-from", "openmetrics", str(text), str(root / "data")]
     subprocess.run(run, check=True, stdout=subprocess.DEVNULL)
-    with serving(root, root / "data") as url:
+    with serving(root) as url:
         yield url
 
 

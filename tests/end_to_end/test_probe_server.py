@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.end_to_end.conftest import require_programs, serving
+from benchmarks.server import serving
+from tests.end_to_end.conftest import require_programs
 
 ROOT = Path(__file__).parents[2]
 START = datetime(2025, 11, 18, tzinfo=UTC)
@@ -27,7 +28,7 @@ def mistaken_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     text.write_text("".join(openmetrics()))
     run = ["promtool", "tsdb", "create-blocks-from", "openmetrics", str(text), str(blocks)]
     subprocess.run(run, check=True, stdout=subprocess.DEVNULL)
-    with serving(root, blocks) as url:
+    with serving(root) as url:
         yield url
 
 
