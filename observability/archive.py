@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from observability.definitions import Release
 from observability.errors import ConfigError
 from observability.layout import RECORDING, Layout
-from observability.model import Plan, Query, Samples, SourceInfo, format_instant, query_of
+from observability.model import Plan, Query, Samples, SourceInfo, format_instant, is_doubted, query_of
 
 if TYPE_CHECKING:
     from observability.sources.evidence import Evidence
@@ -29,10 +29,11 @@ class Archive:
     release: Release
     layout: Layout
 
-    def best(self, number: int, server: str) -> dict[str, Evidence]:
-        """Service → the best evidence of its day, where there is any of this server that is whole."""
+    def best(self, number: int, server: str, doubted: bool = True) -> dict[str, Evidence]:
+        """Service → the best evidence of its day, where there is any of this server that is whole; unless ``doubted``,
+        without the answers that the server itself warned of."""
         found = {service: self._generations(service, number, server) for service in self.release.services}
-        return {service: self._best(generations) for service, generations in found.items() if generations}
+        return {service: self._best(generations, doubted) for service, generations in found.items() if generations}
 
     def lost(self, number: int, samples: Samples) -> list[str]:
         """The queries of which an earlier collection, of whichever server, saw more of the day than ``samples``."""
@@ -96,9 +97,10 @@ class Archive:
                 generations.append(found)
         return generations
 
-    def _best(self, generations: Sequence[Evidence]) -> Evidence:
-        """Of each group of queries the generation that holds all of it and saw most of it; a group that none holds is
-        left out. What the release does not ask for is the newest's."""
+    def _best(self, generations: Sequence[Evidence], doubted: bool) -> Evidence:
+        """Of each group of queries the generation that holds all of it and saw most of it, of those that the server did
+        not warn of if there are any; a group that none holds is left out. What the release does not ask for is the
+        newest's."""
         from observability.sources.evidence import Evidence, Origin, joined, select
 
         newest, asked = generations[0], {query.name for query in self.release.plan.queries}
@@ -106,10 +108,11 @@ class Archive:
         queries = {name: newest.origin.queries[name] for name in others}
         parts = [select(newest.samples, others)]
         for group in _groups(self.release):
+            names = {query.name for query in group}
             holders = [found for found in generations if all(found.origin.holds(query) for query in group)]
-            if holders:
-                names = {query.name for query in group}
-                best = max(holders, key=lambda found: _seen(found.samples, names))
+            sure = [found for found in holders if not _is_doubted(found.samples, names)]
+            if sure or (holders and doubted):
+                best = max(sure or holders, key=lambda found: _seen(found.samples, names))
                 parts.append(select(best.samples, names))
                 queries |= {name: best.origin.queries[name] for name in names}
         return Evidence(Origin(source=newest.origin.source, queries=queries), joined(newest.samples, parts))
@@ -152,6 +155,10 @@ def _seen(samples: Samples, queries: Collection[str]) -> int:
         for name, values in samples.columns.items()
         if query_of(name) in queries and not name.endswith(BESIDE)
     )
+
+
+def _is_doubted(samples: Samples, queries: Collection[str]) -> bool:
+    return any(is_doubted(warning, queries) for warning in samples.warnings)
 
 
 def _loses(old: bytes, new: Evidence, where: str) -> bool:

@@ -14,7 +14,7 @@ from observability.artifacts import DaySummary
 from observability.definitions import Release
 from observability.errors import NotEnoughDataError
 from observability.layout import Layout
-from observability.model import Samples, Window, format_instant, query_of
+from observability.model import Samples, Window, format_instant, is_doubted, query_of
 
 if TYPE_CHECKING:
     from observability.sources import Source
@@ -65,8 +65,9 @@ class Gathered:
     asked: frozenset[str]
 
 
-def collect(release: Release, source: Source, layout: Layout, number: int) -> Gathered:
-    """The samples of one whole day of every service, kept as evidence. A day without any data is refused.
+def collect(release: Release, source: Source, layout: Layout, number: int, warn: Advance = quiet) -> Gathered:
+    """The samples of one whole day of every service, kept as evidence. A day without any data is refused. ``warn`` is
+    told what the source warned of.
 
     What evidence of the same server holds is not asked for again: the past does not change, but servers forget it.
     """
@@ -81,6 +82,8 @@ def collect(release: Release, source: Source, layout: Layout, number: int) -> Ga
         found = replace(found, services=services)
     if not any(has_data(release, samples) for samples in found.services.values()):
         raise NoDataError(nothing(release, source, number, window))
+    for text in doubts(release, number, found.services):
+        warn(text)
     if not isinstance(source, Forgotten):
         archive.keep(number, found.services, kept, source.info(release.plan))
     return found
@@ -99,6 +102,18 @@ def at_hand(release: Release, source: Source, layout: Layout, number: int, now: 
         return {}
     _check(archive, number, found)
     return dict(found.services) if any(has_data(release, each) for each in found.services.values()) else {}
+
+
+def doubts(release: Release, number: int, found: Mapping[str, Samples]) -> list[str]:
+    """A sentence for each service of whose day the server itself warned."""
+    names = [query.name for query in release.plan.queries]
+    sentences = []
+    for service, samples in found.items():
+        warned = [warning for warning in samples.warnings if is_doubted(warning, names)]
+        if warned:
+            more = f", and {len(warned) - 1} more" if len(warned) > 1 else ""
+            sentences.append(f"day {number} of {service} may not be whole: {warned[0]}{more}; run this again later")
+    return sentences
 
 
 def has_data(release: Release, samples: Samples) -> bool:
@@ -165,10 +180,14 @@ def refuse_forgotten(release: Release, source: Source, now: datetime) -> None:
 
 
 def _at_hand(archive: Archive, source: Source, number: int) -> dict[str, Evidence]:
-    """Service → the evidence of its day. A recording is not a server that forgets: it is always read afresh."""
-    from observability.sources.recording import Recording
+    """Service → the evidence of its day. A recording is not a server that forgets: it is always read afresh. A server
+    is asked again for what it warned of: it may have the rest by now."""
+    from observability.sources.recording import Forgotten, Recording
 
-    return {} if isinstance(source, Recording) else archive.best(number, source.info(archive.release.plan).prometheus)
+    if isinstance(source, Recording):
+        return {}
+    server = source.info(archive.release.plan).prometheus
+    return archive.best(number, server, doubted=isinstance(source, Forgotten))
 
 
 def _completed(release: Release, source: Source, kept: Mapping[str, Evidence], window: Window) -> Gathered:

@@ -36,6 +36,10 @@ class Ledger:
         self.store.write_bytes(LEDGER, (json.dumps(self.entries, indent=2, sort_keys=True) + "\n").encode())
         return True
 
+    def forget(self, stage: str) -> None:
+        """Let the stage run again, whatever it read and wrote."""
+        self.entries.pop(stage, None)
+
     def digest(self, keys: Sequence[str], *more: str) -> str:
         """One digest of the files' contents, those that are missing included, and of the texts."""
         return hashlib.sha256(json.dumps([self._digests(keys), more]).encode()).hexdigest()

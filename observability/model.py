@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Literal, Self, TypeAlias
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 Array: TypeAlias = "np.ndarray[tuple[int], np.dtype[np.float64]]"
 
 MIXED_BOUNDS = "its targets have different bucket bounds"  # how a source begins to warn of it, behind the query's name
+SERVER_WARNED = "the server warned: "  # and how it begins to tell what the server said of its answer
 
 FIRST_DAY, LAST_DAY, DAYS_BEFORE = 1, 7, 7
 DEFAULT_URL = "http://localhost:9090"
@@ -189,6 +190,11 @@ class Plan:
 def query_of(column: str) -> str:
     """The query that a column of ``Samples`` comes from."""
     return re.sub(r"\.(le\..*|started|earlier|seen)$", "", column)
+
+
+def is_doubted(warning: str, queries: Collection[str]) -> bool:
+    """Whether the server itself warned of its answer to one of the queries: it may be only a part of the truth."""
+    return any(warning.startswith(f"{query}: {SERVER_WARNED}") for query in queries)
 
 
 @dataclass(frozen=True)

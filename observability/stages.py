@@ -60,7 +60,7 @@ def collect_ga(
     """
     advance("GA day")
     try:
-        fetched = collect(release, source, layout, 0).services
+        fetched = collect(release, source, layout, 0, warn).services
     except NoDataError:
         refuse_forgotten(release, source, now)
         raise
@@ -69,7 +69,7 @@ def collect_ga(
     before: dict[str, list[DaySummary]] = {service: [] for service in there}
     for number in range(-DAYS_BEFORE, 0):
         advance(f"day {number}")
-        for service, summary in _day_before(release, source, layout, number, baselines).items():
+        for service, summary in _day_before(release, source, layout, number, baselines, warn).items():
             before[service].append(summary)
     for service in fetched.keys() - there.keys():
         layout.store.delete(layout.ga_summary(service))
@@ -98,10 +98,10 @@ def collect_part_of_ga(release: Release, source: Source, layout: Layout, end: da
 
 
 def _day_before(
-    release: Release, source: Source, layout: Layout, number: int, baselines: Mapping[str, DaySummary]
+    release: Release, source: Source, layout: Layout, number: int, baselines: Mapping[str, DaySummary], warn: Warn
 ) -> dict[str, DaySummary]:
     try:
-        fetched = collect(release, source, layout, number).services
+        fetched = collect(release, source, layout, number, warn).services
     except NotEnoughDataError:
         return {}
     there = {s: samples for s, samples in fetched.items() if s in baselines and has_data(release, samples)}
@@ -133,7 +133,7 @@ def collect_day(
         raise ConfigError(f"--day-number {number} is not a day of the week after GA; give {FIRST_DAY} to {LAST_DAY}.")
     window = release.calendar.window(number)
     if now >= window.end:
-        fetched = collect(release, source, layout, number).services
+        fetched = collect(release, source, layout, number, warn).services
     else:
         over = whole_steps(release, window, now) if partial else None
         if over is None:
@@ -162,7 +162,7 @@ def record(
     there = []
     for number in numbers:
         try:
-            found = collect(release, source, layout, number)
+            found = collect(release, source, layout, number, warn)
         except NoDataError:
             report(number, None)
             continue

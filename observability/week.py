@@ -13,7 +13,7 @@ from observability.definitions import Release
 from observability.errors import NotEnoughDataError
 from observability.layout import INDEX, RECORDING, Layout
 from observability.ledger import Ledger
-from observability.model import DAYS_BEFORE, FIRST_DAY, LAST_DAY, format_instant
+from observability.model import DAYS_BEFORE, FIRST_DAY, LAST_DAY, SERVER_WARNED, format_instant
 from observability.report import ReleaseIndex, Retrospective, ServiceEntry
 from observability.store import beside
 
@@ -81,10 +81,20 @@ class Week:
         return (__version__, self.release.model_dump_json(exclude={"prometheus"}), self.identity)
 
     def _once(self, stage: str, inputs: Sequence[str], outputs: Sequence[str], action: Callable[[], object]) -> None:
+        if self._is_doubted(outputs):
+            self._ledger.forget(stage)
         if self.afresh:
             action()
         ran = self.afresh or self._ledger.once(stage, self._ledger.digest(inputs, *self._about), outputs, action)
         self.report(stage, ran)
+
+    def _is_doubted(self, outputs: Sequence[str]) -> bool:
+        """Whether the server warned of what a stage's summaries rest on, and can be asked again."""
+        from observability.sources.recording import Recording
+
+        store, said = self.layout.store, SERVER_WARNED.encode()
+        summaries = [key for key in outputs if key.endswith("summary.json") and store.exists(key)]
+        return not isinstance(self.source, Recording) and any(said in store.read_bytes(key, "") for key in summaries)
 
     def _baseline(self) -> None:
         services, layout = self.release.services, self.layout

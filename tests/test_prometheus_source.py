@@ -434,7 +434,7 @@ def test_an_alert_that_ended_before_the_window_is_no_column(server):
 def test_warnings_are_kept_once_with_the_querys_name(server):
     server.warnings = ["partial response:\n store-2 is down"]
     samples = fetch(server, plan(query("counter", "a"), query("gauge", "b")), window(1))["shop"]
-    assert samples.warnings == tuple(f"{name}: partial response: store-2 is down" for name in "ab")
+    assert samples.warnings == tuple(f"{name}: the server warned: partial response: store-2 is down" for name in "ab")
 
 
 def asking(url, promql="last_over_time(q[60s])", timeout=TIMEOUT):

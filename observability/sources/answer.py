@@ -17,6 +17,7 @@ from observability.sources import counters
 from observability.sources.counters import Values
 
 Labels = tuple[tuple[str, str], ...]
+CLOCK_ERROR = 1e-6  # steps: what is left of a time on the border after its arithmetic
 Rows = NDArray[np.intp]
 
 
@@ -36,13 +37,15 @@ class Data(msgspec.Struct, rename="camel"):
     result: list[Series]
 
 
-class Payload(msgspec.Struct):
-    """The body of an answer. (Prometheus documentation, "HTTP API", Format overview.)"""
+class Payload(msgspec.Struct, rename="camel"):
+    """The body of an answer. (Prometheus documentation, "HTTP API", Format overview; ``isPartial`` is
+    VictoriaMetrics'.)"""
 
     status: str
     data: Data | None = None
     error: str = ""
     warnings: list[str] | None = None
+    is_partial: bool = False
 
 
 class Names(msgspec.Struct):
@@ -149,7 +152,7 @@ class Tally:
         sizes, times, numbers = _points([bytes(series.values) for series in found])
         rows = np.repeat(of, sizes)
         steps = (times - self._grid.start) / self._grid.step_s
-        at = (np.floor(steps) if raw else np.rint(steps) - 1).astype(np.intp)
+        at = (np.floor(steps) if raw else np.ceil(steps - CLOCK_ERROR) - 1).astype(np.intp)
         inside, finite = (at >= low) & (at < high), np.isfinite(numbers)
         np.add.at(self._dropped, rows[inside & ~finite & (at >= self._grid.lead)], 1)
         good = inside & finite
@@ -238,7 +241,7 @@ def _points(texts: Sequence[bytes]) -> tuple[list[int], Values, Values]:
     sizes = [text.count(b"[") - 1 for text in texts]
     joined = b",".join(text for text in texts if text != b"[]").translate(None, b'[]"')
     flat = np.fromstring(joined, dtype=np.float64, sep=",")
-    if flat.size != 2 * sum(sizes):
+    if flat.size != 2 * sum(sizes) or any(t.count(b",") != 2 * n - 1 for t, n in zip(texts, sizes, strict=True) if n):
         raise ValueError("there is something else than pairs of numbers")
     return sizes, flat[::2], flat[1::2]
 

@@ -102,8 +102,12 @@ def births(
 
 
 def steady(values: Values) -> Values:
-    """The increases of series that were seen in the step before, shape (series, steps − 1); 0 for the others."""
-    return np.nan_to_num(np.diff(values, axis=1))
+    """The increases of series in each step but the first, those after a gap spread over it, shape (series, steps − 1);
+    0 where they were not seen, or not before."""
+    steps = np.arange(values.shape[1])
+    since = np.maximum.accumulate(np.where(np.isnan(values), -1, steps), axis=1)[:, :-1]
+    grown = values[:, 1:] - np.take_along_axis(values, np.maximum(since, 0), axis=1)
+    return np.nan_to_num(grown / (steps[1:] - since))
 
 
 def total(increments: Values) -> Values:

@@ -28,7 +28,8 @@ def fold(plan: Plan, window: Window, answers: Sequence[Answer], up: Answer | Non
     grown = {
         name: counters.increases(values, found.origins[name])[:, seen.lead :] for name, values in found.values.items()
     }
-    folding = _Folding(plan, window, answers, grown, found, seen.by_target(outages(up)))
+    doubts = [] if up is None else up.warnings
+    folding = _Folding(plan, window, answers, grown, found, seen.by_target(outages(up)), doubts)
     return {service: folding.samples(service) for service in plan.services}
 
 
@@ -42,6 +43,7 @@ class _Folding:
     grown: Mapping[str, Values]
     origins: Origins
     seen: Mapping[Target, Sighting]
+    doubts: Sequence[str]
 
     def samples(self, service: str) -> Samples:
         columns: dict[str, Values] = {}
@@ -50,6 +52,7 @@ class _Folding:
             rows = [row for row, labels in enumerate(answer.labels) if _concerns(labels, self.plan, service)]
             columns.update(self._columns(answer, rows, service))
             warnings += _warnings(answer, int(answer.dropped[rows].sum()))
+            warnings += [f"{answer.query.name}: {text}" for text in self.doubts if answer.query.is_counted]
             warnings += _left_out(answer, {target_of(answer.labels[row], self.plan) for row in rows} & self.origins.old)
             warnings += _mixed_bounds(answer, rows, self.plan)
         return Samples(service, self.window, self.plan.step_s, columns, tuple(dict.fromkeys(warnings)))
@@ -135,14 +138,18 @@ def _warnings(answer: Answer, dropped: int) -> list[str]:
 
 
 def _mixed_bounds(answer: Answer, rows: Sequence[int], plan: Plan) -> list[str]:
-    """Sums over targets with different buckets are not cumulative, and quantiles of them are off."""
+    """Sums over targets with different buckets, or over a change of the buckets, are not cumulative, and quantiles of
+    them are off."""
     if answer.query.type != "buckets":
         return []
-    bounds: dict[Target, set[str]] = {}
+    seen: dict[Target, dict[str, NDArray[np.bool_]]] = {}
     for row in rows:
-        if not np.isnan(answer.values[row, answer.lead :]).all():
-            bounds.setdefault(target_of(answer.labels[row], plan), set()).add(answer.labels[row]["le"])
-    if len({frozenset(found) for found in bounds.values()}) < 2:
+        labels, there = answer.labels[row], ~np.isnan(answer.values[row, answer.lead :])
+        if there.any():
+            of_target = seen.setdefault(target_of(labels, plan), {})
+            of_target[labels["le"]] = of_target.get(labels["le"], False) | there
+    changes = any((there != next(iter(bounds.values()))).any() for bounds in seen.values() for there in bounds.values())
+    if not changes and len({frozenset(bounds) for bounds in seen.values()}) < 2:
         return []
     return [f"{answer.query.name}: {MIXED_BOUNDS}, and quantiles over all of them are off"]
 

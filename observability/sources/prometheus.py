@@ -15,7 +15,16 @@ import requests
 from prometheus_api_client import PrometheusConnect
 
 from observability.errors import NotEnoughDataError, PostgaError, SourceError
-from observability.model import Plan, PrometheusSettings, Query, Samples, SourceInfo, Window, format_instant
+from observability.model import (
+    SERVER_WARNED,
+    Plan,
+    PrometheusSettings,
+    Query,
+    Samples,
+    SourceInfo,
+    Window,
+    format_instant,
+)
 from observability.sources import failures, in_flight
 from observability.sources.answer import Answer, Grid, Names, Payload, Series, Tally, lead_steps
 from observability.sources.connection import connect
@@ -24,6 +33,7 @@ from observability.sources.parts import Course, Request
 
 TOO_MUCH = frozenset({413, 422, 503})  # statuses that servers refuse large answers with
 _TOO_MUCH = re.compile(r"too many|too large|limit|exceed|timed out", re.IGNORECASE)
+PARTIAL = "the answer is only a part"
 TENANT = "x-scope-orgid"
 DATE_RESOLUTION = timedelta(seconds=1)
 
@@ -203,7 +213,8 @@ def _read(response: requests.Response, kind: str, where: str) -> tuple[list[Seri
     payload = _decoded(response, Payload, where)
     if payload.data is None or payload.data.result_type != kind:
         raise SourceError(f"{where}: the answer is not a {kind}, as Prometheus' would be; check the URL.")
-    return payload.data.result, [" ".join(warning.split()) for warning in payload.warnings or []]
+    warnings = [*(payload.warnings or []), *([PARTIAL] if payload.is_partial else [])]
+    return payload.data.result, [f"{SERVER_WARNED}{' '.join(warning.split())}" for warning in warnings]
 
 
 def _decoded(response: requests.Response, shape: type[P], where: str) -> P:
