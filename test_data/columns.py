@@ -51,21 +51,21 @@ def by_day(week: Week, service: str) -> dict[int, Samples]:
 
 def columns(week: Week, service: str) -> dict[str, Floats]:
     """Every column over all days, shape (minutes,)."""
-    there = scraped(week, service)
+    restarts = restarted(week, service)
     counters = _counters(week, service)
     found = {
-        name: added([increases(one.values, there[one.labels["instance"]]) for one in series], week)
+        name: added([increases(one.values, restarts[one.labels["instance"]]) for one in series], week)
         for name, series in counters.items()
     }
     for name, series in counters.items():
         if series:
-            parts = [earlier(one.values, there[one.labels["instance"]]) for one in series]
+            parts = [earlier(one.values, restarts[one.labels["instance"]]) for one in series]
             found[f"{name}.earlier"] = sum(parts, np.zeros(week.timeline.minutes))
     for name, metric in BUCKETS.items():
         series = week.select(metric, service=service)
         for bound in dict.fromkeys(one.labels["le"] for one in series):
             of_bound = [one for one in series if one.labels["le"] == bound]
-            grown = [increases(one.values, there[one.labels["instance"]]) for one in of_bound]
+            grown = [increases(one.values, restarts[one.labels["instance"]]) for one in of_bound]
             found[f"{name}.le.{bound}"] = added(grown, week)
     return found | _usage(week, service) | _shared(week) | _alerts(week, service)
 
@@ -82,12 +82,12 @@ def _counted(week: Week, service: str) -> dict[str, list[Series]]:
     return _counters(week, service) | {name: week.select(metric, service=service) for name, metric in BUCKETS.items()}
 
 
-def scraped(week: Week, service: str) -> dict[str, NDArray[np.bool_]]:
-    """Instance → in which minutes any of its counters was seen, shape (minutes,)."""
+def restarted(week: Week, service: str) -> dict[str, NDArray[np.bool_]]:
+    """Instance → in which minutes any of its counters was reset, shape (minutes,)."""
     found: dict[str, NDArray[np.bool_]] = {}
     for one in [one for series in _counted(week, service).values() for one in series]:
         instance = one.labels["instance"]
-        found[instance] = found.get(instance, np.zeros(one.values.size, dtype=np.bool_)) | ~np.isnan(one.values)
+        found[instance] = found.get(instance, np.zeros(one.values.size, dtype=np.bool_)) | resets(one.values)
     return found
 
 
@@ -144,32 +144,32 @@ def resets(values: Floats) -> NDArray[np.bool_]:
     return found
 
 
-def increases(values: Floats, there: NDArray[np.bool_] | None = None) -> Floats:
+def increases(values: Floats, restarts: NDArray[np.bool_] | None = None) -> Floats:
     """A counter's increase since the scrape that saw it last, at each scrape that sees it, shape (minutes,).
 
-    A lower value is a reset, and counts whole. So does one that was missing from a scrape, ``there`` being those of its
-    target: it was dropped. A series that appears later than the first scrape counts from 0: the rest of its service had
-    been scraped before. One that is there from the beginning has an unknown past: NaN.
+    A lower value is a reset, and counts whole. So does one that was missing while its target was restarted. A series
+    that appears later than the first scrape counts from 0: the rest of its service had been scraped before. One that is
+    there from the beginning has an unknown past: NaN.
     """
     seen = np.flatnonzero(~np.isnan(values))
     now = values[seen]
     last = np.concatenate([[0.0 if seen[0] > 0 else np.nan], now[:-1]])
-    dropped = np.concatenate([[False], [was_dropped(there, a, b) for a, b in pairwise(seen.tolist())]])
+    anew = np.concatenate([[False], [counts_anew(restarts, a, b) for a, b in pairwise(seen.tolist())]])
     found = np.full(values.size, np.nan)
-    found[seen] = np.where((now < last) | dropped, now, now - last)
+    found[seen] = np.where((now < last) | anew, now, now - last)
     return found
 
 
-def was_dropped(there: NDArray[np.bool_] | None, before: int, after: int) -> bool:
-    """Whether the target was scraped between two scrapes that returned the series."""
-    return there is not None and bool(there[before + 1 : after].any())
+def counts_anew(restarts: NDArray[np.bool_] | None, before: int, after: int) -> bool:
+    """Whether the target was restarted, as others of its counters show, while the series was missing."""
+    return restarts is not None and bool(restarts[before + 1 : after].any())
 
 
-def earlier(values: Floats, there: NDArray[np.bool_]) -> Floats:
+def earlier(values: Floats, restarts: NDArray[np.bool_]) -> Floats:
     """The part of each increase that came together before the minute in which it was seen, shape (minutes,)."""
-    increments, found = increases(values, there), np.zeros(values.size)
+    increments, found = increases(values, restarts), np.zeros(values.size)
     for last, minute in pairwise(np.flatnonzero(~np.isnan(values)).tolist()):
-        if not was_dropped(there, last, minute):
+        if not counts_anew(restarts, last, minute):
             found[minute] = increments[minute] - increments[minute] / (minute - last)
     return found
 

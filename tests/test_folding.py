@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import numpy as np
+import pytest
 from answers import answer
 
 from observability.kpi import fold, step_values
@@ -191,6 +192,68 @@ def test_a_series_that_was_dropped_counts_anew() -> None:
     samples = of_one_target(({"code": "200"}, restarted), ({"code": "500"}, errors))
     assert samples.columns["http_requests"].tolist() == [60.0] * 10 + [61.0] + [60.0] * (STEPS - 11)
     assert "http_requests.earlier" not in samples.columns
+
+
+def test_a_series_that_misses_a_scrape_goes_on() -> None:
+    """The others of its target were there, and nothing was restarted."""
+    missed = 1e6 + counter(60.0)
+    missed[LEAD + 7] = np.nan
+    samples = of_one_target(({"code": "200"}, missed), ({"code": "500"}, counter(1.0)))
+    assert np.nansum(samples.columns["http_requests"]) == STEPS * (60 + 1)
+
+
+def test_a_series_that_comes_into_view_does_not_bring_its_past() -> None:
+    """As when a rule that dropped it is taken away: the target's other series go on all the time."""
+    hidden = from_step(10, 5e7 + 60 * np.arange(STEPS - 10))
+    samples = of_one_target(({"path": "/"}, counter(60.0)), ({"path": "/health"}, hidden))
+    assert samples.columns["http_requests"].tolist() == [60.0] * 11 + [120.0] * (STEPS - 11)
+    assert samples.columns["http_requests.seen"][10] == 0
+    assert "appeared with more than could have been counted" in samples.warnings[0]
+
+
+def test_one_of_two_paths_that_gets_other_labels_goes_on() -> None:
+    old, new = counter(600.0, away=slice(LEAD + 10, None)), counter(600.0, away=slice(0, LEAD + 10))
+    samples = of_one_target(({"path": "/"}, counter(60.0)), ({"path": "/a"}, 1e5 + old), ({"path": "/a/"}, 1e5 + new))
+    assert samples.columns["http_requests"].tolist() == [660.0] * STEPS
+    assert samples.warnings == ()
+
+
+def test_a_restart_under_new_labels_is_not_seen_whole() -> None:
+    old, new = counter(120.0, away=slice(LEAD + 10, None)), from_step(10, 50 + 120 * np.arange(STEPS - 10))
+    samples = of_one_target(({"cid": "1"}, old), ({"cid": "2"}, new))
+    assert samples.columns["http_requests.seen"].tolist() == [1.0] * 10 + [0.0] + [1.0] * (STEPS - 11)
+
+
+def test_two_exporters_of_one_target_that_are_scraped_in_turn_go_on() -> None:
+    """With a step shorter than the scrape interval each is missing where the other is seen."""
+    one, other = counter(60.0), counter(30.0)
+    one[1::2] = other[::2] = np.nan
+    samples = of_one_target(({"exporter": "a"}, one), ({"exporter": "b"}, other))
+    assert np.nansum(samples.columns["http_requests"]) == pytest.approx(STEPS * 90, abs=2 * 90)
+
+
+def test_the_pods_of_an_idle_job_that_are_seen_once_count() -> None:
+    pods = [from_step(step, np.array([50.0] + [np.nan] * (STEPS - step - 1))) for step in (6, 10, 14)]
+    samples = seen(np.zeros(LEAD + STEPS), *pods)
+    assert np.nansum(samples.columns["http_requests"]) == 150
+    assert samples.warnings == ()
+
+
+def test_series_of_a_replicated_pair_are_told() -> None:
+    samples = of_one_target(({"replica": "a"}, counter(60.0)), ({"replica": "b"}, counter(60.0)))
+    assert "differ in the label replica alone" in samples.warnings[0]
+    assert of_one_target(({"replicaset": "a"}, counter(60.0)), ({"zone": "b"}, counter(60.0))).warnings == ()
+
+
+def test_buckets_that_change_in_mid_day_are_told() -> None:
+    latency = Query(name="http_latency", type="buckets", promql="last_over_time(latency_bucket[60s])")
+    until, since = slice(LEAD + 10, None), slice(0, LEAD + 10)
+    bounds = {"0.1": until, "0.25": since, "+Inf": slice(0)}
+    labels = [{"job": "shop", "instance": "0", "le": bound} for bound in bounds]
+    plan, window = Plan(("default",), None, STEP_S, (latency,)), Window(start=GA, end=GA + timedelta(minutes=STEPS))
+    values = [counter(60.0, away) for away in bounds.values()]
+    (warning,) = folded(plan, window, [answer(latency, LEAD, labels, values)])["default"].warnings
+    assert "its targets have different bucket bounds" in warning
 
 
 def test_a_series_that_was_missing_with_its_target_goes_on() -> None:

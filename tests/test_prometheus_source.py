@@ -720,3 +720,71 @@ def test_the_tenants_of_one_server_are_different_sources():
 
     assert named(**{"X-Scope-OrgID": {"values": ["a"]}}) == "http://mimir:9009/prometheus (x-scope-orgid: a)"
     assert named(**{"X-Other": {"values": ["a"]}}) == "http://mimir:9009/prometheus"
+
+
+# What a server says beside its answer
+
+
+def test_a_part_of_an_answer_is_told(httpserver):
+    """As VictoriaMetrics marks it."""
+    httpserver.expect_request(RANGE).respond_with_json(success("matrix", []) | {"isPartial": True})
+    samples = source_at(httpserver.url_for("")).fetch(plan(query("gauge")), window(1))["shop"]
+    assert samples.warnings == ("q: the server warned: the answer is only a part",)
+
+
+def test_secrets_that_a_server_repeats_are_left_out(httpserver, monkeypatch):
+    monkeypatch.setenv("KEY", "s3cret-key")
+    repeated = success("matrix", []) | {"warnings": ["denied for s3cret-key and hunter2-pw", "me:hunter2-pw"]}
+    httpserver.expect_request(RANGE).respond_with_json(repeated)
+    settings = PrometheusSettings(
+        url=f"http://me:hunter2-pw@{httpserver.host}:{httpserver.port}", http_headers={"X-Key": {"secrets": ["${KEY}"]}}
+    )
+    samples = Prometheus(settings).fetch(plan(query("gauge")), window(1))["shop"]
+    assert samples.warnings == ("q: the server warned: denied for … and …", "q: the server warned: me:…")
+
+
+NOTHING = success("vector", [])
+
+
+def one_target(request):
+    """A counter of one target, seen once; nothing before."""
+    found = [{"metric": {"job": "shop", "instance": "a"}, "values": [[GA.timestamp() + 15, "5"]]}]
+    looks_back = request.args["query"].startswith("last_over_time")
+    return Response(json.dumps(NOTHING if looks_back else success("matrix", found)))
+
+
+def test_targets_that_could_not_be_scraped_are_asked_for_by_job(httpserver):
+    httpserver.expect_request(INSTANT).respond_with_handler(one_target)
+    httpserver.expect_request(RANGE).respond_with_json(success("matrix", []))
+    source_at(httpserver.url_for("")).fetch(plan(query("counter")), window(1))
+    (asked,) = [request.args["query"] for request, _ in httpserver.log if request.path == RANGE]
+    assert asked == 'min by (job, instance) (min_over_time(up{job=~"shop"}[60s])) == 0'
+
+
+def test_a_server_that_does_not_tell_which_targets_were_down_is_doubted(httpserver):
+    httpserver.expect_request(INSTANT).respond_with_handler(one_target)
+    httpserver.expect_request(RANGE).respond_with_json({"status": "error", "error": "no"}, status=422)
+    samples = source_at(httpserver.url_for("")).fetch(plan(query("counter")), window(1))["shop"]
+    assert samples.warnings == ("q: the server warned: it does not tell when targets could not be scraped",)
+
+
+def test_what_came_before_is_asked_for_as_far_back_as_the_server_can(httpserver):
+    def respond(request):
+        asked = request.args["query"]
+        if "1d" in asked:
+            return Response(json.dumps({"status": "error", "error": "would load too many samples"}), status=422)
+        return Response(json.dumps(NOTHING if "last_over_time" in asked else success("matrix", [])))
+
+    httpserver.expect_request(INSTANT).respond_with_handler(respond)
+    source_at(httpserver.url_for("")).fetch(plan(query("counter")), window(1))
+    asked = [request.args["query"] for request, _ in httpserver.log]
+    assert asked == ["last_over_time(q[1d])", "last_over_time(q[1h])", "q[360s]"]
+
+
+@pytest.mark.parametrize("shift", [0.0, -30.0, -45.0])
+def test_values_that_a_server_moves_into_their_step_are_all_there(httpserver, shift):
+    """Of a server that lays ranges on multiples of the step, where GA does not lie on one."""
+    points = [[GA.timestamp() + 60 * (k + 1) + shift, str(k)] for k in range(4)]
+    httpserver.expect_request(RANGE).respond_with_json(success("matrix", [{"metric": {}, "values": points}]))
+    samples = source_at(httpserver.url_for("")).fetch(plan(query("gauge")), window(4))["shop"]
+    assert samples.columns["q"].tolist() == [0, 1, 2, 3]

@@ -29,6 +29,7 @@ RETRIED_STATUS = frozenset({408, 429, 500, 502, 503, 504})
 RETRIES, CONNECT_RETRIES, READ_RETRIES = 3, 2, 1
 BACKOFF_S = 0.5  # waits of 0, 1 and 2 s
 RETRY_AFTER_MAX_S = 60.0
+SECONDS_DIGITS, LONGEST_WAIT_S = 12, 1e6  # of Retry-After; what is longer is as good as for ever
 CONNECT_TIMEOUT_S = 5.0
 GRACE_S = 2.0  # for the server, which is told the timeout too, to say itself that it ran out
 MAX_REDIRECTS = 10
@@ -63,9 +64,12 @@ def retry_after_s(headers: Mapping[str, str]) -> float | None:
     """How many seconds from now the server wants to be left alone; ``None`` where it does not say."""
     text = headers.get("Retry-After", "").strip()
     if text.isdecimal():
-        return float(text)
-    date = email.utils.parsedate_tz(text)
-    return None if date is None else max(0.0, email.utils.mktime_tz(date) - time.time())
+        return min(float(text[:SECONDS_DIGITS]), LONGEST_WAIT_S)
+    try:
+        date = email.utils.parsedate_tz(text)
+        return None if date is None else max(0.0, email.utils.mktime_tz(date) - time.time())
+    except (ValueError, OverflowError):
+        return None
 
 
 class _Session(requests.Session):

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import ssl
 from collections.abc import Iterator
-from typing import Any
 
 import requests
 from requests import exceptions
@@ -16,6 +16,8 @@ from observability.http_config import without_credentials
 from observability.sources.connection import READ_RETRIES, RETRIED_STATUS, RETRIES, RETRY_AFTER_MAX_S, retry_after_s
 
 ERROR_LENGTH = 300
+PUBLIC_HEADERS = frozenset({"user-agent", "accept", "accept-encoding", "connection", "host", "x-scope-orgid"})
+SHORTEST_SECRET = 4  # characters; a shorter value stands in many words by chance
 
 TOO_LARGE = frozenset({413, 414, 431})
 # OpenSSL's codes of what is wrong with a certificate (openssl-verification-options(1), X509_V_ERR_*)
@@ -47,9 +49,19 @@ def not_json(response: requests.Response, where: str) -> SourceError:
     )
 
 
-def reported(payload: dict[str, Any], where: str) -> SourceError:
+def reported(error: str, response: requests.Response, where: str) -> SourceError:
     """Of an answer with status 200 that says that it is an error."""
-    return SourceError(f"{where}: the server reports an error ({_short(payload.get('error'))}); see the server's log.")
+    reason = said(error, response.request) or "without a reason"
+    return SourceError(f"{where}: the server reports an error ({reason}); see the server's log.")
+
+
+def said(text: object, request: requests.PreparedRequest) -> str:
+    """A server's own words on one line, without the secrets that some servers repeat: what the request carried in
+    headers of ours."""
+    words = str(text)
+    for secret in sorted(_secrets(request), key=len, reverse=True):
+        words = words.replace(secret, "…")
+    return _short(words)
 
 
 def unreachable(error: requests.RequestException, where: str, timeout_s: float) -> SourceError:
@@ -181,9 +193,26 @@ def _error(response: requests.Response) -> object | None:
 def _reason(response: requests.Response) -> str:
     """The server's own words, without the credentials that some servers repeat."""
     plain = response.headers.get("Content-Type", "").startswith("text/plain") and "<" not in response.text
-    reason = _short(_error(response) or (plain and response.text.strip()) or response.reason)
-    credentials = _sent(response).partition(" ")[2]
-    return reason.replace(credentials, "…") if credentials else reason
+    return said(_error(response) or (plain and response.text.strip()) or response.reason, response.request)
+
+
+def _secrets(request: requests.PreparedRequest) -> Iterator[str]:
+    """The credentials of the request, also as a user writes them, and the values of its other headers of ours."""
+    for name, value in request.headers.items():
+        text = value.decode("latin-1") if isinstance(value, bytes) else value
+        if name.lower() == "authorization":
+            scheme, _, credentials = text.partition(" ")
+            yield from filter(None, [credentials, *(_password(credentials) if scheme == "Basic" else [])])
+        elif name.lower() not in PUBLIC_HEADERS and len(text) >= SHORTEST_SECRET:
+            yield text
+
+
+def _password(credentials: str) -> list[str]:
+    try:
+        password = base64.b64decode(credentials).decode().partition(":")[2]
+    except ValueError:
+        return []
+    return [password] if password else []
 
 
 def _sent(response: requests.Response) -> str:

@@ -55,6 +55,7 @@ class _Folding:
             warnings += [f"{answer.query.name}: {text}" for text in self.doubts if answer.query.is_counted]
             warnings += _left_out(answer, {target_of(answer.labels[row], self.plan) for row in rows} & self.origins.old)
             warnings += _mixed_bounds(answer, rows, self.plan)
+            warnings += _replicas(answer, rows)
         return Samples(service, self.window, self.plan.step_s, columns, tuple(dict.fromkeys(warnings)))
 
     def _columns(self, answer: Answer, rows: Sequence[int], service: str) -> Iterator[tuple[str, Values]]:
@@ -128,6 +129,23 @@ def _alerts(name: str, firing: NDArray[np.bool_]) -> Iterator[tuple[str, Values]
     if now.any():
         yield name, now.sum(axis=0).astype(np.float64)
         yield f"{name}.started", (now & ~before).sum(axis=0).astype(np.float64)
+
+
+def replica_label(series: Sequence[Mapping[str, str]]) -> str | None:
+    """The label of a highly available pair of servers that tells series apart which are the same otherwise."""
+    for label in sorted({name for labels in series for name in labels if "replica" in name}):
+        others = {frozenset((name, value) for name, value in labels.items() if name != label) for labels in series}
+        if len(others) < len(series):
+            return label
+    return None
+
+
+def _replicas(answer: Answer, rows: Sequence[int]) -> list[str]:
+    label = replica_label([answer.labels[row] for row in rows]) if answer.query.is_counted else None
+    if label is None:
+        return []
+    text = f"its series differ in the label {label} alone, as those of a highly available pair"
+    return [f"{answer.query.name}: {text}, and what both scraped is counted twice; choose one under `matchers`"]
 
 
 def _warnings(answer: Answer, dropped: int) -> list[str]:

@@ -19,7 +19,7 @@ POINT_BYTES = 28  # of one sample in JSON
 FASTEST_SCRAPE_S = 15  # the shortest scrape interval in common use: the first part is laid out for it
 GROWTH = 4  # the next part is at most so many times as long
 MAX_POINTS = 11_000  # per series of a range query; the server refuses more
-HISTORY = "1d"
+HISTORIES = ("1d", "1h", "10m")  # how far is looked back: as far as the server can at once
 RESOLUTION = timedelta(milliseconds=1)
 
 _STRING = r"""(?:"(?:[^"\\]|\\.)*"|'(?:[^'\\]|\\.)*'|`[^`]*`)"""
@@ -57,9 +57,9 @@ class Course:
         self._length = 1
         self.expect(series)
 
-    def look_back(self) -> Request:
-        """The last values before the first step, at most a day old."""
-        promql = f"last_over_time({self._selector}[{HISTORY}])" if self._selector else self.query.promql
+    def look_back(self, history: str) -> Request:
+        """The last values before the first step, at most as old as ``history``."""
+        promql = f"last_over_time({self._selector}[{history}])" if self._selector else self.query.promql
         return Request(promql, "query", "vector", {"time": format_instant(self._start - RESOLUTION)})
 
     def expect(self, series: int) -> None:

@@ -14,7 +14,7 @@ import msgspec
 import requests
 from prometheus_api_client import PrometheusConnect
 
-from observability.errors import NotEnoughDataError, PostgaError, SourceError
+from observability.errors import ConfigError, NotEnoughDataError, PostgaError, SourceError
 from observability.model import (
     SERVER_WARNED,
     Plan,
@@ -29,7 +29,7 @@ from observability.sources import failures, in_flight
 from observability.sources.answer import Answer, Grid, Names, Payload, Series, Tally, lead_steps
 from observability.sources.connection import connect
 from observability.sources.folding import fold
-from observability.sources.parts import Course, Request
+from observability.sources.parts import HISTORIES, Course, Request
 
 TOO_MUCH = frozenset({413, 422, 503})  # statuses that servers refuse large answers with
 _TOO_MUCH = re.compile(r"too many|too large|limit|exceed|timed out", re.IGNORECASE)
@@ -57,8 +57,17 @@ class Prometheus:
     def fetch(self, plan: Plan, window: Window) -> dict[str, Samples]:
         answers = self._answers(plan, window)
         jobs = {labels.get("job", "") for one in answers if one.query.is_counted for labels in one.labels} - {""}
-        up = self._answers(replace(plan, queries=(_down(jobs, plan.step_s),)), window) if jobs else [None]
-        return fold(plan, window, answers, up[0])
+        return fold(plan, window, answers, self._up(plan, window, jobs) if jobs else None)
+
+    def _up(self, plan: Plan, window: Window, jobs: Iterable[str]) -> Answer:
+        """When targets could not be scraped. A server that does not answer this is one whose coverage is in doubt."""
+        query = _down(jobs, plan.step_s)
+        try:
+            (up,) = self._answers(replace(plan, queries=(query,)), window)
+        except ConfigError:
+            doubt = f"{SERVER_WARNED}it does not tell when targets could not be scraped"
+            return Tally(query, Grid(0.0, plan.step_s, window.steps(plan.step_s), 0)).answer([doubt])
+        return up
 
     def _answers(self, plan: Plan, window: Window) -> list[Answer]:
         collecting = [_Collecting(query, plan, window) for query in plan.queries]
@@ -89,7 +98,7 @@ class Prometheus:
         """A window that is over here and not there is not collected: its end would be missing without a word."""
         try:
             there = parsedate_to_datetime(response.headers["Date"]).astimezone(UTC)
-        except (KeyError, ValueError):
+        except (KeyError, ValueError, OverflowError):
             return
         if there + DATE_RESOLUTION < window.end:
             raise NotEnoughDataError(
@@ -138,8 +147,7 @@ def _follow(query: _Collecting, client: _Client) -> Iterator[tuple[_Collecting, 
     """Every request of one query with its answer, in the order of time."""
     course, name = query.course, query.course.query.name
     if course.query.is_counted:
-        request = course.look_back()
-        response = client.ask(request, name)
+        request, response = _looked_back(course, client)
         course.expect(response.content.count(b'"metric"'))
         yield query, request, response
     while (part := course.part()) is not None:
@@ -151,6 +159,18 @@ def _follow(query: _Collecting, client: _Client) -> Iterator[tuple[_Collecting, 
             continue
         course.answered(part, len(response.content))
         yield query, part, response
+
+
+def _looked_back(course: Course, client: _Client) -> tuple[Request, requests.Response]:
+    """The last values before the window, of as long as the server can look back at once."""
+    for history in HISTORIES:
+        request = course.look_back(history)
+        try:
+            return request, client.ask(request, course.query.name)
+        except PostgaError as error:
+            if not isinstance(error.__cause__, _TooMuchError) or history == HISTORIES[-1]:
+                raise
+    raise AssertionError("the last one returns or raises")
 
 
 class _TooMuchError(Exception):
@@ -214,7 +234,7 @@ def _read(response: requests.Response, kind: str, where: str) -> tuple[list[Seri
     if payload.data is None or payload.data.result_type != kind:
         raise SourceError(f"{where}: the answer is not a {kind}, as Prometheus' would be; check the URL.")
     warnings = [*(payload.warnings or []), *([PARTIAL] if payload.is_partial else [])]
-    return payload.data.result, [f"{SERVER_WARNED}{' '.join(warning.split())}" for warning in warnings]
+    return payload.data.result, [SERVER_WARNED + failures.said(warning, response.request) for warning in warnings]
 
 
 def _decoded(response: requests.Response, shape: type[P], where: str) -> P:
@@ -225,5 +245,5 @@ def _decoded(response: requests.Response, shape: type[P], where: str) -> P:
     except (msgspec.DecodeError, UnicodeDecodeError):
         raise failures.not_json(response, where) from None
     if payload.status != "success":
-        raise failures.reported({"error": payload.error}, where)
+        raise failures.reported(payload.error, response, where)
     return payload
