@@ -282,3 +282,14 @@ def test_a_target_that_could_not_be_scraped_until_the_end_was_expected() -> None
     plan, window = Plan(("default",), None, STEP_S, (REQUESTS,)), Window(start=GA, end=GA + timedelta(minutes=STEPS))
     samples = folded(plan, window, [answer(REQUESTS, LEAD, labels, pods)], up)["default"]
     assert samples.columns["http_requests.seen"].tolist() == [1.0] * 7 + [0.5, 1.0] + [0.5] * (STEPS - 9)
+
+
+def test_a_series_that_was_dropped_before_the_window_counts_anew() -> None:
+    """One error a day ago, a restart in between, one error now. A replica that was away for hours has a past."""
+    errors = from_step(10, np.full(STEPS - 10, 1.0))
+    labels = [{"job": "shop", "instance": "0", "code": code} for code in ("200", "500")]
+    plan, window = Plan(("default",), None, STEP_S, (REQUESTS,)), Window(start=GA, end=GA + timedelta(minutes=STEPS))
+    found = answer(REQUESTS, LEAD, labels, [counter(60.0), errors], before=[0.0, 1.0])
+    assert folded(plan, window, [found])["default"].columns["http_requests"][10] == 60 + 1
+    past = answer(REQUESTS, LEAD, labels, [counter(60.0), 1e6 + errors], before=[0.0, 1e6])
+    assert folded(plan, window, [past])["default"].columns["http_requests"][10] == 60 + 1

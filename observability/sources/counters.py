@@ -10,21 +10,25 @@ The rules hold per series, and nothing is extrapolated. Each with its reason:
    both. Its history could have been seen when its target (``job`` and ``instance``) was scraped in an earlier step, or
    when its job has been scraped for five minutes. The evidence is every counter of the plan together, so the first
    error counts where the requests were seen before it.
-   A target may show all of its series under other labels from one scrape to the next, as after a change of its
-   relabelling. Where their sums go on from those of the old ones, they count from there, and nothing is counted twice;
-   where they are lower, the target was restarted as well, and they count from 0.
+   A target may show its series under other labels from one scrape to the next, as after a change of its relabelling.
+   Where their sums go on from those of the vanished ones, they count from there, and nothing is counted twice; where
+   all of them changed and the sums are lower, the target was restarted as well, and they count from 0.
+   A series that was missing while its target was seen, and is there again, goes on: it missed a scrape. Where other
+   counters of the target fell meanwhile it was dropped by a restart, and counts anew.
 4. Any other series that appears has a history that nobody knows: its first value is where later increases start from.
    Five minutes, because the targets of a job are first scraped one after the other over one scrape interval, and
    intervals beyond Prometheus' look-back of five minutes do not work anyway. By service and job, so that an exporter
    which is scraped for the first time does not bring its whole past as one step's traffic.
-   A target that is new to its job and brings more than ten minutes of the job's busiest step was not born either: it
-   was renamed, or not scraped for longer than the look-back of a day. Of it, too, the past is left out (``origins``),
-   and a warning says so.
+   Series that bring more than the job's busiest step could have made in ten minutes, or in twice the time since their
+   target was last seen, were not born either: the target was renamed, or not scraped for longer than the look-back of
+   a day, or a rule that hid them was taken away. Of them, too, the past is left out (``origins``), and a warning says
+   so.
 5. After a gap the increase lands in the step in which the series is seen again. Spreading it would invent a course;
    this way the increases of adjacent days add up to what was counted. How much of it came together before that step,
    evenly counted, is told beside it (``earlier``), so that a rate does not show a burst that nobody made.
 
-What is lost all the same, between a last scrape and a restart or an end, lowers the coverage (``sightings``).
+What is lost all the same, between a last scrape and a restart or an end, or with a past that is left out, lowers the
+coverage (``sightings``).
 """
 
 from __future__ import annotations

@@ -129,12 +129,18 @@ class _Search:
                 )
 
     def counting_from(self, number: int, step: int, new: Sequence[Appearance]) -> Iterator[tuple[Appearance, float]]:
-        """What each of a target's appearances in a step counts from; those that just go on are left out."""
+        """What each of a target's appearances in a step counts from; those that just go on are left out.
+
+        One that was missing while its target was seen counts anew where the target was restarted meanwhile. Where that
+        may have been before the grid, it does if it can have been counted since.
+        """
         vanished, is_all, is_over = self._vanished(number, step)
         carried = _carried(vanished, new)
         if is_all and not carried and vanished.keys() <= {one.measure for one in new if one.is_born}:
             self.seen.reset[number, step] = True
         too_much = not is_all and self._brings_too_much(number, step, [one for one in new if one.is_born])
+        unseen = [one for one in new if one.since < 0 and not one.is_born]
+        long_gone = step >= self.start_up and not self._brings_too_much(number, step, unseen)
         for one in new:
             goes_on = one in carried and one.measure in vanished
             if one.is_born and goes_on and (is_all or too_much):
@@ -143,7 +149,7 @@ class _Search:
                 yield one, np.nan if too_much else 0.0
             elif goes_on and is_all and is_over:
                 yield one, carried[one]
-            elif self.seen.reset[number, one.since + 1 : step + 1].any():
+            elif self.seen.reset[number, one.since + 1 : step + 1].any() or (one.since < 0 and long_gone):
                 yield one, 0.0
 
     def _vanished(self, number: int, step: int) -> tuple[dict[Measure, float], bool, bool]:

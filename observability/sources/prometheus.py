@@ -8,7 +8,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import msgspec
 import requests
@@ -36,6 +36,7 @@ _TOO_MUCH = re.compile(r"too many|too large|limit|exceed|timed out", re.IGNORECA
 PARTIAL = "the answer is only a part"
 TENANT = "x-scope-orgid"
 DATE_RESOLUTION = timedelta(seconds=1)
+NOT_NUMBERS = {"string": "a text", "matrix": "a range vector"}
 
 P = TypeVar("P", Payload, Names)
 
@@ -77,9 +78,17 @@ class Prometheus:
         return [query.tally.answer(query.warnings) for query in collecting]
 
     def instant(self, name: str, promql: str, at: datetime) -> list[Series]:
-        """The vector that ``promql`` is at an instant; messages call the query ``name``."""
+        """The vector that ``promql`` is at an instant, a scalar as one series without labels; messages call the query
+        ``name``. Raises ``ConfigError`` where it is neither."""
         request = Request(promql, "query", "vector", {"time": format_instant(at)})
-        return _read(self._clients[0].ask(request, name), request.kind, self._where(name))[0]
+        response = self._clients[0].ask(request, name)
+        found = _other_than_vector(response)
+        if found is None:
+            return _read(response, request.kind, self._where(name))[0]
+        if found.result_type != "scalar":
+            what = NOT_NUMBERS[found.result_type]
+            raise ConfigError(f"{self._where(name)}: it returns {what}, and not numbers; correct the query: {promql}")
+        return [Series(metric={}, value=msgspec.json.decode(found.result, type=tuple[float, str]))]
 
     def label_names(self, selector: str, window: Window) -> list[str]:
         """The names of the labels that the selector's series have in the window."""
@@ -235,6 +244,23 @@ def _read(response: requests.Response, kind: str, where: str) -> tuple[list[Seri
         raise SourceError(f"{where}: the answer is not a {kind}, as Prometheus' would be; check the URL.")
     warnings = [*(payload.warnings or []), *([PARTIAL] if payload.is_partial else [])]
     return payload.data.result, [SERVER_WARNED + failures.said(warning, response.request) for warning in warnings]
+
+
+class _Result(msgspec.Struct, rename="camel"):
+    result_type: Literal["scalar", "string", "matrix"]
+    result: msgspec.Raw
+
+
+class _Other(msgspec.Struct):
+    data: _Result
+
+
+def _other_than_vector(response: requests.Response) -> _Result | None:
+    """What PromQL may be instead; None for a vector, and for what is no answer of Prometheus."""
+    try:
+        return msgspec.json.decode(response.content, type=_Other).data
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
 
 
 def _decoded(response: requests.Response, shape: type[P], where: str) -> P:

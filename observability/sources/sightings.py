@@ -2,10 +2,11 @@
 
 A target is expected from the first step in which it is seen, or from the window's start where it was known before, up
 to the step after the one in which it is seen last; and wherever the server says that it could not be scraped (``up`` is
-0). It is seen whole in a step in which it was seen, scraped whenever it should, and not restarted. So the places at
-which counts are lost for good lower the coverage: between the last scrape and a restart, and between the last scrape
-and the end of a target. What a gap without a restart hid arrives after it (``counters``, rule 5); the gap is not seen
-all the same. A target that is gone without ``up`` being 0 is no longer expected: nobody needs it any more.
+0), for a day after it was last seen. It is seen whole in a step in which it was seen, scraped whenever it should, and
+not restarted. So the places at which counts are lost for good lower the coverage: between the last scrape and a
+restart, and between the last scrape and the end of a target. What a gap without a restart hid arrives after it
+(``counters``, rule 5); the gap is not seen all the same. A target that is gone without ``up`` being 0, or for longer,
+is no longer expected: nobody needs it any more.
 """
 
 from __future__ import annotations
