@@ -93,11 +93,12 @@ class SloDay(Part):
 
 
 class MaintenanceWindow(Part):
-    """``[start, end)`` as the release file has it: it may reach beyond the day that it is told of."""
+    """``[start, end)`` as the release file has it: it may reach beyond the day that it is told of, or end before it."""
 
     start: Instant
     end: Instant
     reason: str = ""
+    seconds: float = Field(default=0.0, description="what it leaves out of the day, in whole steps")
 
 
 class CostDay(Part):
@@ -162,7 +163,7 @@ class DaySummary(Artifact):
     cost: CostDay | None = None
     window: Window | None = None
     partial: bool = False
-    maintenance: tuple[MaintenanceWindow, ...] = Field(default=(), description="the windows that overlap the day")
+    maintenance: tuple[MaintenanceWindow, ...] = Field(default=(), description="the windows that leave steps of it out")
     maintenance_seconds: float = Field(default=0.0, description="what they leave out of the day, in whole steps")
     coverage: Share | None = None
     warnings: tuple[str, ...] = ()

@@ -1,4 +1,4 @@
-"""Which days compare with each other, where maintenance has left a part of them out."""
+"""Which days compare with each other, where maintenance left a part of them out or not all of them was seen."""
 
 from __future__ import annotations
 
@@ -19,20 +19,29 @@ def is_mostly_judged(day: DaySummary) -> bool:
     return day.judged_share >= LEAST_JUDGED
 
 
-def has_same_hours(one: DaySummary, other: DaySummary, kind: str) -> bool:
-    """Whether the two days are of the same hours, as far as that matters for a KPI of this kind.
+def has_same_hours(one: DaySummary, other: DaySummary, name: str) -> bool:
+    """Whether the two days are of the same hours, as far as that matters for the KPI.
 
     What is a share or a quantile of requests compares anyway. What runs with the clock does not: a day without its
     night looks busier than a whole one. Two hours that only one of the days lacks are let pass: where no hour is above
     twice the day's mean, they move that mean by at most 1/11, which is less than the 10 % of a drift.
     """
-    if kind not in WITH_THE_CLOCK or one.window is None or other.window is None:
+    kpi = one.kpis.get(name) or other.kpis.get(name)
+    if kpi is None or kpi.kind not in WITH_THE_CLOCK or one.window is None or other.window is None:
         return True
-    lost = zip(_lost(one.window, one.maintenance), _lost(other.window, other.maintenance), strict=True)
+    lost = zip(_lost(one, one.window, name), _lost(other, other.window, name), strict=True)
     return math.fsum(abs(mine - its) for mine, its in lost) <= MOST_OTHER_HOURS * one.window.seconds / HOURS
 
 
-def _lost(day: Window, windows: Iterable[MaintenanceWindow]) -> list[float]:
+def _lost(day: DaySummary, window: Window, name: str) -> list[float]:
+    """How many seconds of each 24th of the day do not count for the KPI: for maintenance, or all for want of data."""
+    lost, hourly = _maintained(window, day.maintenance), day.kpis[name].hourly if name in day.kpis else ()
+    for number in (number for number, value in enumerate(hourly) if value is None):
+        lost[number] = window.seconds / HOURS
+    return lost
+
+
+def _maintained(day: Window, windows: Iterable[MaintenanceWindow]) -> list[float]:
     """How many seconds of each 24th of the day are maintenance."""
     lost, hour, told = [0.0] * HOURS, (day.end - day.start) / HOURS, day.start
     for window in sorted(windows, key=lambda window: window.start):

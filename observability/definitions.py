@@ -11,7 +11,17 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from observability.model import Calendar, Duration, Frozen, Instant, Plan, PrometheusSettings, Query, Window
+from observability.model import (
+    Calendar,
+    Duration,
+    Frozen,
+    Instant,
+    Plan,
+    PrometheusSettings,
+    Query,
+    Window,
+    service_matcher,
+)
 
 DEFAULT_SERVICE = "default"
 
@@ -184,11 +194,8 @@ class Release(Frozen):
 
     def _render(self, promql: str) -> str:
         matchers = [self.matchers] if self.matchers else []
-        if self.service_label and len(self.services) == 1:
-            matchers.append(f'{self.service_label}="{_quoted(self.services[0])}"')
-        elif self.service_label:
-            names = "|".join(_quoted(re.escape(service)) for service in self.services)
-            matchers.append(f'{self.service_label}=~"{names}"')
+        if self.service_label:
+            matchers.append(service_matcher(self.service_label, self.services))
         stands_for = {"match": ",".join(matchers), "by": self.service_label or "", "step": f"{self.step_s}s"}
 
         def fill(found: re.Match[str]) -> str:
@@ -198,7 +205,3 @@ class Release(Frozen):
             return before and after  # of two commas around nothing, one goes
 
         return _PLACEHOLDER.sub(fill, promql)
-
-
-def _quoted(text: str) -> str:
-    return text.replace("\\", "\\\\").replace('"', '\\"')

@@ -116,7 +116,22 @@ def read_baselines(release: Release, layout: Layout, given: Path | None = None) 
                 f"{store.location(keys[service])} is of service '{ga.service}', not of '{service}'; "
                 "give the --release file that it was collected with, or collect the GA day again."
             )
+        _check_maintenance(ga, release, store.location(keys[service]))
     return found
+
+
+def _check_maintenance(ga: DaySummary, release: Release, where: str) -> None:
+    """A baseline must leave out what the release's maintenance windows leave out of the GA day."""
+    day = release.calendar.window(0)
+    of_ga, of_release = (
+        {(format_instant(w.start), format_instant(w.end)) for w in windows if w.start < day.end and day.start < w.end}
+        for windows in (ga.maintenance, release.maintenance_of(ga.service))
+    )
+    if ga.window is not None and of_ga != of_release:
+        raise ConfigError(
+            f"{where} leaves out other maintenance windows of the GA day than the release has; give the --release file "
+            "that it was collected with, or collect the GA day again."
+        )
 
 
 def missing_baselines(release: Release, layout: Layout) -> str | None:

@@ -81,7 +81,7 @@ class KeyMetric(Part):
 
 
 class LeftOut(Part):
-    """A maintenance window, the days that it overlaps (those before GA are below 0) and what it leaves out of them."""
+    """A maintenance window, the days of which it leaves steps out (those before GA are below 0) and how much."""
 
     start: Instant
     end: Instant

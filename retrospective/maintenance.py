@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 
-from observability.artifacts import DaySummary, KpiSummary, MaintenanceWindow
+from observability.artifacts import DaySummary, KpiSummary
 from observability.report import BothFigures, LeftOut
 from retrospective.changes import DRIFT
 from retrospective.record import WeekRecord, change_of
@@ -13,20 +14,14 @@ from retrospective.record import WeekRecord, change_of
 def left_out(week: WeekRecord) -> tuple[LeftOut, ...]:
     """Each window of the days that were judged, the week before GA among them, in time order."""
     days = (*week.past, *week.all_days)
-    windows = sorted({window for day in days for window in day.maintenance}, key=lambda w: (w.start, w.end, w.reason))
-    return tuple(_left_out(window, days) for window in windows)
-
-
-def _left_out(window: MaintenanceWindow, days: Sequence[DaySummary]) -> LeftOut:
-    touched = {day.day_number: _minutes(window, day) for day in days if window in day.maintenance}
-    return LeftOut(
-        start=window.start, end=window.end, reason=window.reason, days=tuple(touched), minutes=sum(touched.values())
+    found: dict[tuple[datetime, datetime, str], dict[int, float]] = {}
+    for day in days:
+        for window in day.maintenance:
+            found.setdefault((window.start, window.end, window.reason), {})[day.day_number] = window.seconds
+    return tuple(
+        LeftOut(start=start, end=end, reason=reason, days=tuple(of), minutes=sum(of.values()) / 60)
+        for (start, end, reason), of in sorted(found.items())
     )
-
-
-def _minutes(window: MaintenanceWindow, day: DaySummary) -> float:
-    assert day.window is not None  # a day that has maintenance says when it was
-    return (min(window.end, day.window.end) - max(window.start, day.window.start)).total_seconds() / 60
 
 
 def both_figures(week: WeekRecord, kpis: Sequence[str]) -> tuple[BothFigures, ...]:

@@ -223,7 +223,7 @@ class WeekRecord:
         if first is None or found is None:
             return True
         judged = is_mostly_judged(self.ga) and is_mostly_judged(compared)
-        if not judged or not has_same_hours(self.ga, compared, found.kind):
+        if not judged or not has_same_hours(self.ga, compared, kpi):
             return False
         changed = (
             first.buckets is not None and found.buckets is not None and first.buckets.keys() != found.buckets.keys()

@@ -54,7 +54,7 @@ def left_out(windows: tuple[LeftOut, ...]) -> str:
             f"{when(window.start)} to {when(window.end)}",
             prose(window.reason) or "not stated",
             prose(day_list(day for day in window.days if day >= 0) or "the week before GA"),
-            f"{window.minutes:,.0f}",
+            format_value(window.minutes, ""),
         )
         for window in windows
     ]

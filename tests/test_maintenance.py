@@ -10,11 +10,12 @@ from hypothesis import strategies as st
 from naive import counted_steps_naive, rate_naive
 
 from observability import readers, stages
-from observability.artifacts import DaySummary, MaintenanceWindow, PreReleaseSummary, SloReport
+from observability.artifacts import DaySummary, KpiSummary, MaintenanceWindow, PreReleaseSummary, SloReport
 from observability.comparable import has_same_hours, is_mostly_judged
 from observability.definitions import Maintenance, PriceList
 from observability.detection.anomalies import score_release
 from observability.detection.episodes import Setting
+from observability.errors import ConfigError
 from observability.judgement.health import assess
 from observability.judgement.maintenance import ALL_MAINTENANCE, left_out, overlapped
 from observability.judgement.regression import analyse
@@ -142,9 +143,52 @@ def test_buckets_do_not_say_what_came_together_and_a_counter_of_the_same_targets
 
 def test_the_first_count_of_a_day_whose_eve_was_maintenance():
     """NaN: it came together in a gap that began before the day, nobody knows when."""
-    columns = {"http_requests": [None, 600, 60, 60], "http_requests.earlier": [0, NAN, 0, NAN]}
+    columns = {"http_requests": [None, 600] + [60] * 1438, "http_requests.earlier": [0, NAN, 0, NAN] + [0] * 1436}
     for end, steps in ((0, [1]), (-600, [1]), (-1440, [])):
         assert steps_of("request_rate", columns, window(end - 30, end)) == steps
+        late = 60 * len(steps)
+        day = judged(columns, window(end - 30, end))
+        assert ([found.seconds for found in day.maintenance], day.maintenance_seconds) == ([late] * len(steps), late)
+
+
+def test_targets_that_come_up_after_midnight_bring_nothing_of_the_eve():
+    """The second target is new in minute 2. What comes together later on was missed on the day itself."""
+    columns = {
+        "http_requests": [30, 30, 60, 60, 30, 90],
+        "http_requests.earlier": [0, 0, 0, 0, 0, 30],
+        "http_requests.seen": [0.5, 0.5, 1, 1, 0.5, 1],
+    }
+    assert steps_of("request_rate", columns, window(-30, 0)) == []
+    unknown = {**columns, "http_requests.earlier": [0, 0, NAN, 0, 0, 30]}
+    assert steps_of("request_rate", unknown, window(-30, 0)) == [2]
+
+
+@pytest.mark.parametrize("shares", [[0.98] * 9 + [0] * 3 + [0.98] * 2, [1] * 2 + [0.98] * 7 + [0] * 3 + [0.98] * 2])
+def test_a_window_does_not_reach_for_a_gap_long_after_it(shares):
+    """One target of 50 is down, from before the window on. Hours later all are missed for three minutes."""
+    requests = [60 if share else None for share in shares]
+    requests[12] = 240
+    columns = {"http_requests": requests, "http_requests.earlier": [0] * 12 + [180, 0], "http_requests.seen": shares}
+    assert steps_of("request_rate", columns, window(3, 5)) == [3, 4]
+    assert steps_of("request_rate", columns, window(-30, 0)) == []
+    assert steps_of("request_rate", columns, window(9, 10)) == [9, 12]
+
+
+def test_a_restart_in_the_windows_last_step_hides_nothing():
+    columns = {"http_requests": [60, 60, 20, 60, 60], "http_requests.seen": [1, 1, 0, 1, 1]}
+    assert steps_of("request_rate", columns, window(1, 3)) == [1, 2]
+
+
+def test_targets_that_return_one_by_one():
+    """Three are not seen at the window's end; they return in minutes 3, 5 and 6. The fourth misses minute 8."""
+    columns = {
+        "http_requests": [80, 80, 20, 80, 40, 120, 140, 80, 60, 100],
+        "http_requests.earlier": [0, 0, 0, 40, 0, 60, 80, 0, 0, 20],
+        "http_requests.seen": [1, 1, 0.25, 0.5, 0.5, 0.75, 1, 1, 0.75, 1],
+    }
+    assert steps_of("request_rate", columns, window(1, 3)) == [1, 2, 3, 5, 6]
+    found = judged(columns, window(1, 3))
+    assert ([window.seconds for window in found.maintenance], found.maintenance_seconds) == ([300.0], 300.0)
 
 
 def test_the_first_error_after_a_window_counts():
@@ -209,6 +253,34 @@ def test_the_figures_are_those_of_dropping_the_steps_one_by_one(counts, errors, 
     overlap = [any(s < (step + 1) * STEP and step * STEP < e for s, e in windows) for step in range(24)]
     sessions = [c for c, inside in zip(counts, overlap, strict=True) if c is not None and not inside]
     assert found["db_connections"].value == (pytest.approx(sum(sessions) / len(sessions)) if sessions else None)
+
+
+def scraped(seen):
+    """The columns of targets that count 60 in each step and are ``seen`` or not, shape (targets, steps); all were seen
+    just before the day. And, for each target, the steps in which counts of more than one step arrive."""
+    since = np.zeros(len(seen))
+    counts, earlier, arrivals = [], [], [[] for _ in seen]
+    for step, column in enumerate(np.array(seen).T):
+        since += 1
+        earlier.append(float(60 * (since - 1)[column].sum()))
+        counts.append(float(60 * since[column].sum()) if column.any() else None)
+        for target in np.flatnonzero(column & (since > 1)):
+            arrivals[target].append(step)
+        since[column] = 0
+    shares = np.mean(seen, axis=0).tolist()
+    return {"http_requests": counts, "http_requests.earlier": earlier, "http_requests.seen": shares}, arrivals
+
+
+@given(st.lists(st.lists(st.booleans(), min_size=40, max_size=40), min_size=1, max_size=4), st.integers(-20, 35))
+def test_a_window_of_five_minutes_takes_no_more_than_them_and_what_arrives(seen, start):
+    columns, arrivals = scraped(seen)
+    end = start + 5
+    after = set(steps_of("request_rate", columns, window(start, end))) - set(range(start, end))
+    missing = [target for target, at in enumerate(seen) if end > 0 and not at[end - 1]]
+    assert after <= {step for steps in arrivals for step in steps if step >= end}
+    assert len(after) <= len(missing)
+    if len(seen) == 1:  # of a single target it is known which gap reaches into the window
+        assert after == {next(step for step in arrivals[0] if step >= end) for _ in missing if any(seen[0][end:])}
 
 
 @given(st.lists(COUNT, min_size=24, max_size=24), WINDOWS)
@@ -346,12 +418,12 @@ def test_the_events_of_an_objective_by_hand():
 # The days of a week.
 
 
-def steady(number, *windows, level=60, **columns):
+def steady(number, *windows, level=60, ga=None, **columns):
     """A day of 24 steps of an hour; ``windows`` are pairs of hours of the day."""
     start = GA + number * DAY
     maintenance = [Maintenance(start=start + a * HOUR, end=start + b * HOUR) for a, b in windows]
     traffic = {"http_requests": [level * 1000] * 24, "http_errors": [level] * 24, "db_sessions": [level] * 24}
-    return judged({**traffic, **columns}, *maintenance, day=number, start=start, step_s=3600)
+    return judged({**traffic, **columns}, *maintenance, day=number, ga=ga, start=start, step_s=3600)
 
 
 def test_budgets_weigh_days_by_what_is_left_of_them():
@@ -375,12 +447,20 @@ def test_a_window_of_nothing_but_maintenance_decides_nothing():
         assert (found.verdict, found.coverage, found.bad, found.burn_rate) == ("no data", 0.0, None, None)
 
 
-def of_hours(*windows, length=DAY):
-    """A day with maintenance in these pairs of 24ths of it."""
+def of_hours(*windows, length=DAY, hourly=()):
+    """A day with maintenance in these pairs of 24ths of it, and a KPI of each kind that is named as it."""
     told = tuple(MaintenanceWindow(start=GA + a * length / 24, end=GA + b * length / 24) for a, b in windows)
     seconds = sum(b - a for a, b in windows) * length.total_seconds() / 24
+    values = {
+        kind: KpiSummary(value=1.0, unit="", direction="two-sided", category="", kind=kind, coverage=1.0, hourly=hourly)
+        for kind in ("rate", "gauge", "utilisation", "ratio", "quantile")
+    }
     return DaySummary(
-        timestamp=GA, window=Window(start=GA, end=GA + length), maintenance=told, maintenance_seconds=seconds
+        timestamp=GA,
+        window=Window(start=GA, end=GA + length),
+        maintenance=told,
+        maintenance_seconds=seconds,
+        kpis=values,
     )
 
 
@@ -400,10 +480,44 @@ def of_hours(*windows, length=DAY):
 @pytest.mark.parametrize("length", [DAY, timedelta(minutes=24)])
 def test_days_of_the_same_hours(one, other, same, length):
     days = of_hours(*one, length=length), of_hours(*other, length=length)
-    for kind in ("rate", "gauge", "utilisation"):
+    for kind in days[0].kpis.keys() - {"ratio", "quantile"}:
         assert has_same_hours(*days, kind) is has_same_hours(*reversed(days), kind) is same
     assert has_same_hours(*days, "ratio")
     assert has_same_hours(*days, "quantile")
+
+
+@pytest.mark.parametrize(
+    ("dark", "same"),
+    [
+        pytest.param([], True, id="none"),
+        pytest.param([5, 9], True, id="two hours"),
+        pytest.param([5, 9, 12], False, id="three"),
+        pytest.param([2, 3, 9, 12], True, id="two, and two in maintenance"),
+        pytest.param(range(12, 24), False, id="half of the day"),
+    ],
+)
+def test_an_hour_without_data_counts_as_one_of_maintenance(dark, same):
+    hourly = tuple(None if hour in dark else 1.0 for hour in range(24))
+    night = [(2, 4)] if same and len(dark) > 2 else []
+    one, other = of_hours(*night, hourly=hourly), of_hours(*night)
+    assert has_same_hours(one, other, "gauge") is has_same_hours(other, one, "gauge") is same
+    assert has_same_hours(one, one, "gauge")
+    assert has_same_hours(one, other, "ratio")
+
+
+def test_a_ga_day_of_which_half_was_seen_is_no_measure_of_what_runs_with_the_clock():
+    half = [None] * 12
+    columns = {"http_requests": [*half, *[60_000] * 12], "http_errors": [*half, *[60] * 12]}
+    ga = steady(0, db_sessions=[*half, *[40] * 12], **columns)
+    day = steady(1, ga=ga)
+    assert day.kpis["db_connections"].drift_percent is day.kpis["request_rate"].drift_percent is None
+    assert day.kpis["overall_error_rate"].drift_percent == pytest.approx(0)
+    (said,) = [text for text in day.warnings if "GA day" in text]
+    assert said == f"Only {100 * ga.coverage:.1f} % of the GA day was seen, and drifts are taken against that part."
+    assert said in ga.warnings
+    whole = steady(0)
+    whole = whole.model_copy(update={"coverage": 0.95})
+    assert not [text for text in steady(1, ga=whole).warnings if "GA day" in text]
 
 
 def test_half_of_a_day_is_enough():
@@ -453,7 +567,8 @@ def test_what_runs_with_the_clock_is_paired_with_days_of_the_same_hours_only():
     sessions, errors = row(found, "db_connections"), row(found, "overall_error_rate")
     assert (sessions.n, sessions.real, sessions.verdict) == (0, None, "inconclusive")
     assert sessions.why == (
-        "No day has a partner in the week before GA; maintenance left out other hours of 7 days than of the partner."
+        "No day has a partner in the week before GA; "
+        "of 7 days, other hours than of the partner were seen outside maintenance."
     )
     assert (errors.n, errors.real, errors.verdict) == (7, False, "pass")
     both = row(analysed({n: [(0, 4)] for n in range(-7, 0)}, nights), "db_connections")
@@ -462,7 +577,7 @@ def test_what_runs_with_the_clock_is_paired_with_days_of_the_same_hours_only():
     assert few.n == 4
     assert few.obstacle == (
         "fewer than 5 days have a partner in the week before GA; "
-        "maintenance left out other hours of 3 days than of the partner"
+        "of 3 days, other hours than of the partner were seen outside maintenance"
     )
     assert row(analysed({}, {}, ga=[(0, 4)]), "db_connections", "ga_day").verdict == "inconclusive"
 
@@ -554,3 +669,19 @@ def test_a_window_that_is_written_down_afterwards_asks_nothing(tmp_path):
     assert error_rate(window(1440 + 600, 1440 + 720, "drill")) == (pytest.approx(0.1), whole)
     assert error_rate() == (whole, None)
     assert server.asked == asked
+
+
+def test_a_baseline_without_the_releases_maintenance_is_refused(tmp_path):
+    """Windows of other days or services, and another reason, do not matter."""
+    release = flags_release(GA, "http://localhost:9090", HOUR)
+    layout = Layout(Store(tmp_path), release.services)
+    other_day, elsewhere = window(1440, 1500), window(0, 60, services=("payments",))
+
+    def of(*windows):
+        return release.model_copy(update={"maintenance": windows})
+
+    stages.collect_ga(of(window(0, 60.5, "a")), Server(), layout, now=GA + 9 * DAY)
+    assert readers.read_baselines(of(window(0, 60.5, "b"), other_day, elsewhere), layout)
+    for windows in ([], [window(0, 60)], [window(0, 60.5), window(90, 99)]):
+        with pytest.raises(ConfigError, match=r"leaves out other maintenance.*, or collect the GA day again\.$"):
+            readers.read_baselines(of(*windows), layout)

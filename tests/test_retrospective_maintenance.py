@@ -23,7 +23,7 @@ def maintained(
 ) -> DaySummary:
     """Day ``number`` with so many hours of maintenance, from hour ``start`` on."""
     begin = GA + timedelta(days=number) + start * HOUR
-    window = MaintenanceWindow(start=begin, end=begin + hours * HOUR, reason=reason)
+    window = MaintenanceWindow(start=begin, end=begin + hours * HOUR, reason=reason, seconds=hours * 3600)
     return day(number, **{"maintenance": (window,), "maintenance_seconds": hours * 3600, **fields})
 
 
@@ -42,7 +42,7 @@ def week(given: Mapping[int, DaySummary]) -> list[DaySummary]:
 
 
 def test_each_window_is_named_with_what_it_leaves_out() -> None:
-    crossing = MaintenanceWindow(start=GA + 46 * HOUR, end=GA + 50 * HOUR, reason="a | b")
+    crossing = MaintenanceWindow(start=GA + 46 * HOUR, end=GA + 50 * HOUR, reason="a | b", seconds=7200)
     one = day(1, maintenance=(crossing,), maintenance_seconds=7200)
     two = day(2, maintenance=(crossing,), maintenance_seconds=7200)
     past = before().model_copy(
@@ -55,6 +55,22 @@ def test_each_window_is_named_with_what_it_leaves_out() -> None:
     assert "| 2025-11-15 02:00 UTC to 2025-11-15 03:00 UTC | not stated | the week before GA | 60 |\n" in text
     assert "| 2025-11-19 22:00 UTC to 2025-11-20 02:00 UTC | a \\| b | days 1–2 | 240 |\n" in text
     assert any(line.startswith("Maintenance: ") for line in found.method)
+
+
+def test_the_minutes_are_those_of_the_steps_that_a_window_leaves_out() -> None:
+    """Two milliseconds over midnight take a step of each day, and with what comes late one of them two."""
+    start, end = GA + 48 * HOUR - timedelta(milliseconds=1), GA + 48 * HOUR + timedelta(milliseconds=1)
+    one, two = (MaintenanceWindow(start=start, end=end, reason="x", seconds=seconds) for seconds in (60, 120))
+    given = {
+        1: day(1, maintenance=(one,), maintenance_seconds=60),
+        2: day(2, maintenance=(two,), maintenance_seconds=120),
+    }
+    found = report(days=week(given))
+    assert [(window.days, window.minutes) for window in found.maintenance] == [((1, 2), 3)]
+    assert "| days 1–2 | 3 |\n" in to_markdown(found)
+    short = one.model_copy(update={"seconds": 15})
+    given = {1: day(1, maintenance=(short,), maintenance_seconds=15)}
+    assert "| day 1 | 0.25 |\n" in to_markdown(report(days=week(given)))
 
 
 def test_both_figures_stand_where_they_differ_by_a_drift() -> None:

@@ -49,12 +49,12 @@ class Comparison:
         return [
             (partner.kpis[self.name], day.kpis[self.name])
             for partner, day in self._partners
-            if has_same_hours(partner, day, self.kpi.kind)
+            if has_same_hours(partner, day, self.name)
         ]
 
     @property
     def of_other_hours(self) -> int:
-        """How many days have a partner that they do not compare with, because maintenance left out other hours."""
+        """How many days have a partner that they do not compare with, because other hours of it were seen."""
         return len(self._partners) - len(self.pairs)
 
     @cached_property

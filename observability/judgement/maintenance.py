@@ -1,13 +1,14 @@
 """Maintenance windows: the steps that they leave out of a KPI's day, and the day's samples without them.
 
 A step is left out where it overlaps a window. So is a step behind a window of which some may have been counted before
-it ended: the first one in which a target is seen again that was not seen at the window's end. Other steps that nobody
-saw are not left out; that they are missing is no maintenance.
+it ended: one in which a target is seen again that was not seen at the window's end. Other steps that nobody saw are not
+left out; that they are missing is no maintenance. Where it is in doubt whether a gap reaches into a window, its counts
+stay in.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 
@@ -21,7 +22,6 @@ ALL_MAINTENANCE = "the whole day is maintenance"  # the note of a KPI without an
 
 Steps = np.ndarray[tuple[int], np.dtype[np.bool_]]
 
-LOOK_BACK = timedelta(days=1)  # how long ago a counter may last have been seen, so that its increase is still known
 COUNTED = frozenset({Kind.RATE, Kind.RATIO, Kind.QUANTILE})
 
 
@@ -40,10 +40,20 @@ def left_out(kpi: Kpi, samples: Samples, windows: Sequence[Maintenance]) -> Step
         return np.zeros(samples.steps, dtype=np.bool_)
     steps = overlapped(samples, windows)
     if kpi.kind in COUNTED:
-        share = observed_share(kpi, samples)
         for window in windows:
-            if samples.window.start - window.end < LOOK_BACK:
-                steps |= _late(samples, share, _stop(samples, window))
+            stop = _stop(samples, window)
+            if 0 < stop < samples.steps:
+                steps |= _late(kpi, samples, stop)
+            elif stop == 0 and samples.window.start - window.end < samples.window.end - samples.window.start:
+                steps |= _late_from_before(kpi, samples)
+    return steps
+
+
+def taken(kpis: Iterable[Kpi], samples: Samples, window: Maintenance) -> Steps:
+    """The steps that the window leaves out of any of the KPIs, shape (steps,)."""
+    steps = overlapped(samples, [window])
+    for kpi in kpis:
+        steps |= left_out(kpi, samples, [window])
     return steps
 
 
@@ -60,21 +70,51 @@ def _stop(samples: Samples, window: Maintenance) -> int:
     return max(-((samples.window.start - window.end) // timedelta(seconds=samples.step_s)), 0)
 
 
-def _late(samples: Samples, share: Array, stop: int) -> Steps:
-    """The steps from ``stop`` on in which targets are seen again that were not seen whole since the step before it.
+def _late(kpi: Kpi, samples: Samples, stop: int) -> Steps:
+    """The steps from ``stop`` on, the first behind a window, that bring what may have been counted in it.
 
-    What came together in a scrape gap says so in ``earlier``. Buckets do not; but a target is scraped with all of its
-    series, so any counter tells for them. The search ends with the first step in which all targets were seen whole.
+    Where nothing was seen in the window's last step, the first step with data does. Else targets that were not seen
+    then return where more are seen than in any step since, and counts say that they came together (``earlier``). Once
+    as many are seen as ever before the window's end, all are back.
     """
-    gaps = [values != 0 for name, values in samples.columns.items() if name.endswith(".earlier")]
-    arrived = np.any(gaps, axis=0) if gaps else np.zeros(share.size, dtype=np.bool_)  # NaN, not known, is not 0
+    share, unseen = observed_share(kpi, samples), np.isnan(_total(kpi, samples))
+    came = _came_together(kpi, samples)
     late = np.zeros(share.size, dtype=np.bool_)
+    most, is_dark, before = float(share[stop - 1]), unseen[stop - 1], float(share[:stop].max()) or 1.0
     for step in range(stop, share.size):
-        before = share[step - 1] if step > 0 else 0.0
-        late[step] = arrived[step] or (step > 0 and share[step] > before)
-        if before >= 1 or share[step] >= 1:
+        if most >= before:
             break
+        late[step] = (is_dark and not unseen[step]) or (came[step] and share[step] > most)
+        most, is_dark = max(most, share[step]), is_dark and unseen[step]
     return late
+
+
+def _late_from_before(kpi: Kpi, samples: Samples) -> Steps:
+    """The steps that bring what was counted nobody knows when before the samples' start, as targets return."""
+    share = observed_share(kpi, samples)
+    most = np.maximum.accumulate(np.concatenate([[0.0], share]))[:-1]
+    unknown = [np.isnan(values) for values in _earlier(samples)]
+    return np.any(unknown, axis=0) & (share > most) if unknown else np.zeros(share.size, dtype=np.bool_)
+
+
+def _total(kpi: Kpi, samples: Samples) -> Array:
+    """All that the KPI counts, NaN in steps in which nothing was seen."""
+    name = f"{kpi.query}.le.+Inf" if kpi.kind is Kind.QUANTILE else str(kpi.denominator or kpi.query)
+    return samples.columns.get(name, np.full(samples.steps, np.nan))
+
+
+def _came_together(kpi: Kpi, samples: Samples) -> Steps:
+    """The steps in which some of the counts came together in a scrape gap, shape (steps,).
+
+    Buckets do not say so; but a target is scraped with all of its series, so any counter tells for them. Where none
+    does, any step may be one.
+    """
+    gaps = [values != 0 for values in _earlier(samples)]  # NaN, not known, is not 0
+    return np.any(gaps, axis=0) if gaps else np.full(samples.steps, kpi.kind is Kind.QUANTILE)
+
+
+def _earlier(samples: Samples) -> list[Array]:
+    return [values for name, values in samples.columns.items() if name.endswith(".earlier")]
 
 
 def _begun(kpi: Kpi, samples: Samples, windows: Sequence[Maintenance]) -> Array:

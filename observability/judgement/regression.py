@@ -124,7 +124,7 @@ def _obstacle(found: Comparison, load: float | None) -> str | None:
 
 def _other_hours(found: Comparison) -> str:
     days = found.of_other_hours
-    text = f"; maintenance left out other hours of {days} day{'s' if days != 1 else ''} than of the partner"
+    text = f"; of {days} day{'s' if days != 1 else ''}, other hours than of the partner were seen outside maintenance"
     return text if days else ""
 
 

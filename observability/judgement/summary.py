@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import timedelta
 
 import numpy as np
@@ -21,12 +21,13 @@ from observability.artifacts import (
 )
 from observability.comparable import has_same_hours, is_mostly_judged
 from observability.definitions import Direction, Kind, Kpi, Maintenance, PriceList, Release
-from observability.judgement.maintenance import ALL_MAINTENANCE, Steps, left_out, overlapped, without
+from observability.judgement.maintenance import ALL_MAINTENANCE, Steps, left_out, overlapped, taken, without
 from observability.judgement.objectives import is_mixed, slo_day
 from observability.model import Array, Samples, SourceInfo
 from observability.units import format_value
 
 HOURS = 24
+LEAST_SEEN_OF_GA = 0.95  # its coverage, below which the drifts against it deserve a warning
 LARGE_DRIFT_PERCENT = 30.0  # the documents' "regression"
 MOST_CUT_OFF = 0.05  # share of the steps beyond the buckets, up to which a mean over the steps is taken as it is
 UNEXPECTED_DRIFT_PERCENT = 10.0  # the documents' "unexpected drift"
@@ -40,7 +41,7 @@ def summarise(
     Steps in maintenance count for none of the figures but the cost; what the figures are with them stands beside.
     """
     kpis_of, windows = release.kpis_of(samples.service), release.maintenance_of(samples.service)
-    frame = _frame(samples, windows)
+    frame = _frame(samples, kpis_of.values(), windows)
     whole = {name: summarise_kpi(kpi, samples, release.prices) for name, kpi in kpis_of.items()}
     judged = {name: _outside(kpi, samples, windows, whole[name]) for name, kpi in kpis_of.items()}
     slos = tuple(
@@ -48,8 +49,11 @@ def summarise(
         for slo in release.slos_of(samples.service)
     )
     if ga is not None:
-        judged = {name: _with_drift(found, frame, ga, name) for name, found in judged.items()}
+        day = frame.model_copy(update={"kpis": judged})
+        judged = {name: _with_drift(found, day, ga, name) for name, found in judged.items()}
     expected = [judged[name].coverage for name, kpi in kpis_of.items() if _can_have_data(kpi, release)]
+    coverage = float(np.mean(expected)) if expected and not frame.is_all_maintenance else None
+    of_ga = coverage if day_number == 0 else ga.coverage if ga is not None else None
     return DaySummary(
         timestamp=samples.window.start if day_number == 0 else samples.window.end - timedelta(seconds=1),
         day_number=day_number,
@@ -63,8 +67,8 @@ def summarise(
         partial=partial,
         maintenance=frame.maintenance,
         maintenance_seconds=frame.maintenance_seconds,
-        coverage=float(np.mean(expected)) if expected and not frame.is_all_maintenance else None,
-        warnings=tuple(f"{n}: {k.note}" for n, k in judged.items() if k.note) + samples.warnings,
+        coverage=coverage,
+        warnings=(*(f"{n}: {k.note}" for n, k in judged.items() if k.note), *_half_seen(of_ga), *samples.warnings),
         source_warnings=samples.warnings,
         rollback_recommendation=_one_day(judged, slos, frame.is_all_maintenance) if day_number > 0 else None,
         source=source,
@@ -72,19 +76,26 @@ def summarise(
     )
 
 
-def _frame(samples: Samples, windows: Sequence[Maintenance]) -> DaySummary:
+def _frame(samples: Samples, expected: Collection[Kpi], windows: Sequence[Maintenance]) -> DaySummary:
     """The day without its figures: when it is, and how much of it is maintenance."""
-    start, end = samples.window.start, samples.window.end
+    steps = np.array([taken(expected, samples, window) for window in windows]).reshape(-1, samples.steps) > 0
+    seconds = (steps.sum(axis=1) * samples.step_s).tolist()
     return DaySummary(
-        timestamp=start,
+        timestamp=samples.window.start,
         window=samples.window,
         maintenance=tuple(
-            MaintenanceWindow(start=window.start, end=window.end, reason=window.reason)
-            for window in windows
-            if window.overlaps(start, end)
+            MaintenanceWindow(start=window.start, end=window.end, reason=window.reason, seconds=left_out_s)
+            for window, left_out_s in zip(windows, seconds, strict=True)
+            if left_out_s > 0
         ),
-        maintenance_seconds=float(overlapped(samples, windows).sum() * samples.step_s),
+        maintenance_seconds=float(steps.any(axis=0).sum() * samples.step_s),
     )
+
+
+def _half_seen(coverage: float | None) -> tuple[str, ...]:
+    if coverage is None or coverage >= LEAST_SEEN_OF_GA:
+        return ()
+    return (f"Only {100 * coverage:.1f} % of the GA day was seen, and drifts are taken against that part.",)
 
 
 def _outside(kpi: Kpi, samples: Samples, windows: Sequence[Maintenance], whole: KpiSummary) -> KpiSummary:
@@ -204,12 +215,12 @@ def drift_percent(value: float | None, baseline: float | None) -> float | None:
 
 def _with_drift(summary: KpiSummary, day: DaySummary, ga: DaySummary, name: str) -> KpiSummary:
     """No drift between quantiles of histograms with other buckets, or from one that is beyond them; and none between
-    days of which maintenance leaves too little, or other hours."""
+    days of which maintenance leaves too little, or of which other hours were seen."""
     baseline = ga.value(name)
     first = ga.kpis.get(name)
     if first is not None and (first.at_least or not same_buckets(summary, first)):
         baseline = None
-    if not (is_mostly_judged(day) and is_mostly_judged(ga) and has_same_hours(day, ga, summary.kind)):
+    if not (is_mostly_judged(day) and is_mostly_judged(ga) and has_same_hours(day, ga, name)):
         baseline = None
     return summary.model_copy(update={"drift_percent": drift_percent(summary.value, baseline)})
 
