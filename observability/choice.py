@@ -11,6 +11,7 @@ from functools import cached_property
 from observability.definitions import DEFAULT_SERVICE, Kind, Kpi
 from observability.errors import NotEnoughDataError
 from observability.model import format_instant
+from observability.release_checks import fits_a_folder
 from observability.survey import LOOKBACK, Candidate, Seen, Survey
 
 MOST_SERVICES = 20
@@ -134,6 +135,9 @@ class Choice:
         """The queries of the KPI that have no samples of the service."""
         return [name for name in kpi.operands if service not in self.covered.get(name, set())]
 
+    def is_histogram(self, query: str) -> bool:
+        return self.release.queries[query].type == "buckets"
+
     def kpis_of(self, service: str) -> list[str]:
         return [name for name, kpi in self.release.kpis.items() if self._has(kpi, service)]
 
@@ -176,7 +180,7 @@ def interval(samples: int) -> int:
 
 def is_usable(value: str) -> bool:
     """Whether a service of this name can have a folder."""
-    return bool(value.strip()) and value not in {".", ".."} and not set(value) & set("/\\")
+    return fits_a_folder(value) and bool(value.strip()) and value not in {".", ".."} and not set(value) & set("/\\")
 
 
 def _matcher(label: str | None, services: Sequence[str]) -> str:

@@ -9,6 +9,8 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from errno import EDQUOT, EFBIG, ENOSPC
+from io import TextIOWrapper
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -51,6 +53,9 @@ def run(command: Callable[..., Any]) -> None:
     end(app)
 
 
+FULL = {EDQUOT, EFBIG, ENOSPC}
+
+
 class Stopped(BaseException):
     """A signal asked the command to end. No ``Exception``, so that nothing on the way takes it for a failure."""
 
@@ -69,23 +74,48 @@ def end(app: typer.Typer) -> None:
     end it with 130 and 143."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _stop)
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # rather a ? than no table where the terminal has no such letter
     try:
-        app()
+        _run(app)
     except PostgaError as error:
         print(f"error: {error}", file=sys.stderr)
+        _give_up_stdout()
         raise SystemExit(error.exit_code) from None
     except Stopped as stopped:
         print(f"{stopped.said}: what was written is whole; the same command carries on.", file=sys.stderr)
         raise SystemExit(stopped.exit_code) from None
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _give_up_stdout()
         raise SystemExit(0) from None
     except Exception as error:
+        if isinstance(error, OSError) and error.errno in FULL:
+            _give_up_stdout()
+            where = error.filename or "the output"
+            print(f"error: {where} cannot be written ({error.strerror}); make room and run it again.", file=sys.stderr)
+            raise SystemExit(ConfigError.exit_code) from None
         if os.environ.get("POSTGA_DEBUG"):
             raise
         text = f"bug: {type(error).__name__}: {error}; please report it with the output of POSTGA_DEBUG=1."
         print(text, file=sys.stderr)
         raise SystemExit(70) from None
+
+
+def _run(app: typer.Typer) -> None:
+    """The app, and what it printed on its way, so that what cannot be written is known while it can still be told."""
+    try:
+        app()
+    except SystemExit:  # typer's end
+        sys.stdout.flush()
+        raise
+
+
+def _give_up_stdout() -> None:
+    """What cannot be written is dropped, before the interpreter tries again at its end and has an error of its own."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def the_present(now: str | None) -> datetime:

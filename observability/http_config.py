@@ -170,6 +170,11 @@ def is_proxy(url: str) -> bool:
         return False
 
 
+def is_server_url(url: str) -> bool:
+    """Whether ``url`` can be the one that a server's API lies below."""
+    return is_proxy(url) and not re.search("[?#]", url)
+
+
 def has_credentials(url: str) -> bool:
     """Whether a user, and perhaps a password, stand before the host."""
     return re.match(r"[^/?#]*//[^/]*@", url) is not None

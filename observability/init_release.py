@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -47,12 +48,12 @@ def main(
 
     Example: postga init release.yaml --from http://localhost:9090 --release checkout-v1.0.1 --ga 2025-11-18T00:00:00Z
     """
-    from observability.model import parse_instant
-
+    if not release.strip():
+        raise ConfigError("--release is empty; say what is released, such as checkout-v1.0.1.")
     if file != STDOUT and Path(file).exists() and not force:
         raise ConfigError(f"{file} exists already; give another name, or --force to replace it.")
     present = commands.the_present(now)
-    instant = _next_hour(present) if ga is None else parse_instant(ga)
+    instant = _next_hour(present) if ga is None else commands.instant("--ga", ga)
     settings = None if origin is None else _settings(origin)
     found = None if settings is None else _proposal(settings, present)
     text = render(release, instant, found, settings, ga_is_given=ga is not None)
@@ -62,7 +63,8 @@ def main(
         print(text, end="")
         return
     _write(file, text)
-    print(f"Next: read {file}, correct it, then run: postga validate {file} --probe", file=sys.stderr)
+    command = f"postga validate {shlex.quote(file)} --probe"
+    print(f"Next: read {file}, correct it, then run: {command}", file=sys.stderr)
 
 
 def _write(file: str, text: str) -> None:
@@ -82,6 +84,9 @@ def _settings(origin: str) -> PrometheusSettings:
 
     if Path(origin).is_file():
         return load(Path(origin)).prometheus
+    if "://" not in origin:
+        shown = "the text" if "@" in origin else f"'{origin}'"
+        raise ConfigError(f"--from: {shown} is no file that is there, and no URL such as http://localhost:9090.")
     if has_credentials(origin):
         commands.warn("the credentials of --from are not written into the file; see the comments under `prometheus:`.")
     return PrometheusSettings(url=origin)

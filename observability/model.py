@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Literal, Self, TypeAlias
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, Self, TypeAlias
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, field_serializer, model_validator
 
 from observability.errors import ConfigError
-from observability.http_config import HttpConfig, has_credentials, without_credentials
+from observability.http_config import HttpConfig, without_credentials
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,6 +22,7 @@ MIXED_BOUNDS = "its targets have different bucket bounds"  # how a source begins
 SERVER_WARNED = "the server warned: "  # and how it begins to tell what the server said of its answer
 
 FIRST_DAY, LAST_DAY, DAYS_BEFORE = 1, 7, 7
+LONGEST_DIGITS = 9  # of a duration's number: 999,999,999 d are the most that Python can hold
 DEFAULT_URL = "http://localhost:9090"
 
 _DURATION = re.compile(r"(\d+)(ms|s|m|h|d)")
@@ -39,7 +40,10 @@ def parse_instant(text: object) -> datetime:
             raise ConfigError(f"'{text}' is not an ISO 8601 time; write it like 2025-11-18T00:00:00Z.") from None
     if instant.tzinfo is None:
         raise ConfigError(f"'{text}' has no time zone; add Z for UTC, or an offset such as +01:00.")
-    return instant.astimezone(UTC)
+    try:
+        return instant.astimezone(UTC)
+    except OverflowError:
+        raise ConfigError(f"'{text}' lies outside of the years 1 to 9999 in UTC; check the year.") from None
 
 
 def format_instant(instant: datetime) -> str:
@@ -66,6 +70,8 @@ def _duration(value: object) -> timedelta:
     match = _DURATION.fullmatch(str(value))
     if match is None or int(match[1]) == 0:
         raise ValueError(f"'{value}' is not a duration; write it like 60s, 5m, 24h")
+    if len(match[1]) > LONGEST_DIGITS:
+        raise ValueError(f"'{value}' is too long; check the number and its unit")
     return timedelta(**{_UNITS[match[2]]: int(match[1])})
 
 
@@ -153,14 +159,7 @@ class PrometheusSettings(HttpConfig):
 
     url: str = DEFAULT_URL
     timeout: Duration = timedelta(seconds=30)
-    concurrency: int = Field(default=2, ge=1)
-
-    @model_validator(mode="after")
-    def _one_login(self) -> Self:
-        if has_credentials(self.url) and (self.basic_auth or self.authorization):
-            given = "basic_auth" if self.basic_auth else "authorization"
-            raise ValueError(f"user:password@ in url and {given} exclude each other; leave one of them out")
-        return self
+    concurrency: int = Field(default=2, ge=1, le=64)
 
     @field_serializer("url", when_used="json")
     def _shown(self, url: str) -> str:
@@ -186,10 +185,28 @@ class Plan:
     step_s: int
     queries: tuple[Query, ...]
 
+    def promql_of(self, query: Query, service: str) -> str:
+        """The query as it would be asked for the service alone."""
+        if self.service_label is None:
+            return query.promql
+        every, one = (service_matcher(self.service_label, names) for names in (self.services, (service,)))
+        return query.promql.replace(every, one)
+
+
+def service_matcher(label: str, services: Sequence[str]) -> str:
+    """The PromQL matcher that selects the services."""
+    if len(services) == 1:
+        return f'{label}="{_quoted(services[0])}"'
+    return f'{label}=~"{"|".join(_quoted(re.escape(service)) for service in services)}"'
+
+
+def _quoted(text: str) -> str:
+    return text.replace("\\", "\\\\").replace('"', '\\"')
+
 
 def query_of(column: str) -> str:
     """The query that a column of ``Samples`` comes from."""
-    return re.sub(r"\.(le\..*|started|earlier|seen)$", "", column)
+    return re.sub(r"\.(le\..*|started|earlier|seen|unknown)$", "", column)
 
 
 def is_doubted(warning: str, queries: Collection[str]) -> bool:
@@ -213,7 +230,8 @@ class Samples:
     * alerts: ``q``, how many were firing at the end of the step, and ``q.started``, how many of them had not been
       firing in the step before.
 
-    A query that returned no series for the service in the whole window has no column.
+    A query that returned no series for the service in the whole window has no column. Of a query whose answer nobody
+    knows any more, while that of others at hand does not go without it, there is ``q.unknown`` alone: 1 at each step.
     """
 
     service: str

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -10,7 +11,7 @@ from typing import Protocol
 from observability.absence import Absence, Labels, Reason
 from observability.definitions import Kind, Release
 from observability.errors import ConfigError, NotEnoughDataError
-from observability.model import DAYS_BEFORE, LAST_DAY, MIXED_BOUNDS, Plan, Query, Samples, Window, format_instant
+from observability.model import DAYS_BEFORE, LAST_DAY, MIXED_BOUNDS, Array, Plan, Query, Samples, Window, format_instant
 from observability.probed import SEVERITIES, Cost, Finding, Probe, QueryProbe, Severity
 from observability.promql import selectors
 from observability.series_checks import has_all_buckets, replica_label, too_many, undecided
@@ -60,6 +61,8 @@ def probe(release: Release, server: Server, now: datetime, clock: Callable[[], f
         queries=probes,
         findings=tuple(sorted(asking.findings, key=lambda finding: SEVERITIES.index(finding.severity))),
         total=sum((one.run for one in probes), Cost()),
+        together_s=asking.together_s([one.query for one in probes if one.run != Cost()]),
+        concurrency=release.prometheus.concurrency,
     )
 
 
@@ -105,12 +108,15 @@ class _Asking:
         return any(self.found.values())
 
     def _series(self, query: Query) -> Sequence[Series]:
-        wrapped = f"last_over_time(({query.promql})[{self.window.seconds:.0f}s:{self.plan.step_s}s])"
+        of_hour = f"[{self.window.seconds:.0f}s:{self.plan.step_s}s]"
+        wrapped = f"last_over_time(({query.promql}\n){of_hour})"  # a new line ends a comment
         try:
             return self.server.instant(query.name, wrapped, self.at)
         except ConfigError:
-            self.server.instant(query.name, query.promql, self.at)  # the server's own words on the query as it is
-            raise
+            plain = self.server.instant(query.name, query.promql, self.at)  # raises the server's own words on it
+            if [one.metric for one in plain] != [{}]:
+                raise
+            return plain  # a scalar, of which there is no subquery
 
     def measure(self) -> Iterator[QueryProbe]:
         """What the series tell, and what they cost."""
@@ -208,36 +214,68 @@ class _Asking:
             return result
         interval = self._interval(query) if query.is_counted else None
         try:
-            _, once = self._timed(query, Window(start=self.window.start, end=self.window.start + self.release.step))
-            samples, seconds = self._timed(query, self.window)
+            _, once = self._timed([query], self._one_step)
+            samples, seconds = self._timed([query], self.window)
         except ConfigError as error:
             self._refuse(query, str(error))
             return result
+        self._without_numbers(query, samples)
         self._samples_warnings(query, samples)
         each = self.window.seconds / (interval or self.plan.step_s)
         width = sum(len(one.value[1]) for one in series if one.value) / len(series) + SAMPLE_BYTES
         names = sum(len(str(one.metric)) for one in series)
         hour = Cost(samples=each * len(series), seconds=seconds, bytes=each * len(series) * width + names)
-        hours = self.release.day.total_seconds() / self.window.seconds
         day = Cost(
-            samples=hours * hour.samples,
-            seconds=once + hours * max(seconds - once, 0.0),
-            bytes=hours * (hour.bytes - names) + names,
+            samples=self._hours * hour.samples,
+            seconds=self._of_day(once, seconds),
+            bytes=self._hours * (hour.bytes - names) + names,
         )
         run = Cost(samples=DAYS * day.samples, seconds=DAYS * day.seconds, bytes=DAYS * day.bytes)
         return result.model_copy(update={"interval_s": interval, "hour": hour, "day": day, "run": run})
 
-    def _timed(self, query: Query, window: Window) -> tuple[Mapping[str, Samples], float]:
+    def together_s(self, names: Sequence[str]) -> float:
+        """The seconds of the whole run with all these queries asked for together, as a run does it."""
+        queries = [query for query in self.plan.queries if query.name in names]
+        if not queries:
+            return 0.0
+        self.advance(f"an hour of all {len(queries)} queries together")
+        once, seconds = self._timed(queries, self._one_step)[1], self._timed(queries, self.window)[1]
+        return DAYS * self._of_day(once, seconds)
+
+    @property
+    def _one_step(self) -> Window:
+        return Window(start=self.window.start, end=self.window.start + self.release.step)
+
+    @property
+    def _hours(self) -> float:
+        return self.release.day.total_seconds() / self.window.seconds
+
+    def _of_day(self, once: float, seconds: float) -> float:
+        """From the seconds of a step and of an hour to those of a day."""
+        return once + self._hours * max(seconds - once, 0.0)
+
+    def _timed(self, queries: Sequence[Query], window: Window) -> tuple[Mapping[str, Samples], float]:
         """The samples, and the shortest of a few times that they took, because what disturbed one would be multiplied
         by all hours. What takes long is asked for once."""
         shortest = float("inf")
         for _ in range(TRIES):
             begun = self.clock()
-            samples = self.server.fetch(replace(self.plan, queries=(query,)), window)
+            samples = self.server.fetch(replace(self.plan, queries=tuple(queries)), window)
             shortest = min(shortest, self.clock() - begun)
             if shortest > LONG_S:
                 break
         return samples, shortest
+
+    def _without_numbers(self, query: Query, samples: Mapping[str, Samples]) -> None:
+        """Series of which no sample is a number that can be judged, such as 0/0."""
+        for service in self._wanting(query):
+            series, columns = self._of(service, query), samples[service].columns
+            has_none = all(one.value is None or not math.isfinite(float(one.value[1])) for one in series)
+            if series and has_none and not any(map(_has_number, columns.values())):
+                text = (
+                    f"{len(series)} series, and none of their samples in the hour is a finite number; correct the query"
+                )
+                self._say("no data", query, [service], text)
 
     def _samples_warnings(self, query: Query, samples: Mapping[str, Samples]) -> None:
         """What the source warns of, as it will in the run. Of counters by themselves only what their bounds tell: where
@@ -277,3 +315,7 @@ class _Asking:
             text=text,
         )
         self.findings.append(finding)
+
+
+def _has_number(column: Array) -> bool:
+    return any(map(math.isfinite, column))

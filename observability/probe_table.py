@@ -34,9 +34,12 @@ def total(probe: Probe) -> str:
     cost = probe.total
     size = format_value(cost.bytes, "bytes")
     queries = f"{len(probe.queries)} {'query' if len(probe.queries) == 1 else 'queries'}"
+    if cost == Cost():
+        return f"{queries} over {DAYS} days: nothing was found whose cost could be told"
     return (
-        f"{queries} over {DAYS} days: about {_count(cost.samples)} samples, "
-        f"{_seconds(cost.seconds)} s of asking and {size} before compression"
+        f"{queries} over {DAYS} days: about {_count(cost.samples)} samples and {size} before compression; "
+        f"{_seconds(cost.seconds)} s of asking one after the other, about {_seconds(probe.together_s)} s with "
+        f"concurrency {probe.concurrency}"
     )
 
 

@@ -56,7 +56,8 @@ class QueryProbe(Frozen):
 
 class Probe(Frozen):
     """What was asked and what was found. ``instead_of``: the hour of the GA day, where the server has nothing in it.
-    ``total`` is of all queries, one after the other."""
+    ``total`` is of all queries, one after the other; ``together_s``: the seconds of a run that asks ``concurrency`` of
+    them at once, and only once for what they share."""
 
     prometheus: str
     window: Window
@@ -64,3 +65,5 @@ class Probe(Frozen):
     queries: tuple[QueryProbe, ...]
     findings: tuple[Finding, ...]
     total: Cost
+    together_s: float
+    concurrency: int

@@ -11,6 +11,8 @@ from observability.definitions import Kpi
 from observability.model import Window
 from observability.survey import Candidate, Seen
 
+_LAST = ' with le="+Inf"'
+
 
 @dataclass(frozen=True)
 class Service:
@@ -83,7 +85,7 @@ def _service(choice: Choice, name: str) -> Service:
     if own == choice.kpis:
         return Service(name, about)
     lacks = {query for kpi in choice.kpis for query in choice.lacks(choice.release.kpis[kpi], name)}
-    return Service(name, about, own, sorted(lacks))
+    return Service(name, about, own, [f"{query}{_LAST * choice.is_histogram(query)}" for query in sorted(lacks)])
 
 
 def _label_about(choice: Choice) -> Iterator[str]:
@@ -127,8 +129,8 @@ def _answer_about(choice: Choice, seen: Seen) -> str:
     candidate = seen.candidate
     what = _shown(candidate)
     if choice.release.queries[candidate.query].is_counted:
-        is_histogram = choice.release.queries[candidate.query].type == "buckets"
-        what = f"{_number(seen.series, 'histogram') if is_histogram else f'{seen.series} series'} of {what}"
+        number = _number(seen.series, "histogram") if choice.is_histogram(candidate.query) else f"{seen.series} series"
+        what = f"{number} of {what}"
     others = {_shown(other.candidate) for other in choice.survey.seen[candidate.query]} - {_shown(candidate)}
     also = f"; there is also {', '.join(sorted(others))}" if others else ""
     of = f"{len(choice.of(seen))} of {len(choice.services)} services" if candidate.is_of_services else "all services"
@@ -170,6 +172,9 @@ def _why(choice: Choice, query: str) -> str:
     if query == ERRORS and REQUESTS in choice.chosen:
         return f"no label of {_shown(choice.chosen[REQUESTS].candidate)} is known to hold the responses' status"
     found, own = choice.survey.seen.get(query, []), choice.survey.candidates(query)[0]
+    cut = [one for one in choice.survey.candidates(query) if choice.is_histogram(query) and choice.survey.exists(one)]
+    if cut and not found:
+        return f'{_shown(cut[0])} has no bucket with le="+Inf" in the hour, and there is no quantile without it'
     if not found:
         return f"no samples of {_shown(own)} ({own.exporter}), nor of what could stand for it"
     labels = sorted({label for seen in found for labels, _ in seen.rows for label in labels})

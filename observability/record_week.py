@@ -85,23 +85,23 @@ def _end(release: Release, there: Sequence[int], without: Sequence[int], to_come
 
 @contextmanager
 def _progress(total: int) -> Iterator[tuple[Report, Callable[[str], None]]]:
-    """One line per day on stderr, and on a terminal a bar below them: days, samples and the time that is left."""
+    """One line per day on stderr, and on a terminal a bar below them: days, values and the time that is left."""
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
     console = Console(stderr=True, highlight=False, soft_wrap=True)
-    samples = TextColumn("days, {task.fields[samples]:,} samples,")
-    columns = (BarColumn(), MofNCompleteColumn(), samples, TimeRemainingColumn(), TextColumn("left"))
+    values = TextColumn("days, {task.fields[values]:,} values,")
+    columns = (BarColumn(), MofNCompleteColumn(), values, TimeRemainingColumn(), TextColumn("left"))
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
-        task, seen = bar.add_task("", total=total, samples=0), 0
+        task, seen = bar.add_task("", total=total, values=0), 0
 
         def report(number: int, found: Gathered | None) -> None:
             nonlocal seen
             count = 0 if found is None else _count(found.services)
             seen += count
             state = "no data" if found is None else "recorded" if found.asked else "at hand"
-            console.print(f"day {number:>2} {count:>12,} samples  {state}", markup=False)
-            bar.update(task, advance=1, samples=seen)
+            console.print(f"day {number:>2} {count:>12,} values  {state}", markup=False)
+            bar.update(task, advance=1, values=seen)
 
         yield report, lambda text: console.print(f"warning: {text}", markup=False)
 

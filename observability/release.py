@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ import yaml
 
 from observability.definitions import Release
 from observability.errors import ConfigError
+from observability.model import PrometheusSettings
 from observability.release_checks import check, unknown
 from observability.release_fields import FILLED_IN, no_such_field, validated
 from observability.release_yaml import FieldPath, Finding, Loader, Problem, parse
@@ -19,12 +21,13 @@ CATALOG = Path(__file__).parent / "catalog"
 
 
 def flags_release(ga: datetime, url: str, step: timedelta = timedelta(seconds=60)) -> Release:
-    """What flags alone describe: one service named ``default``, every default KPI, no label matchers."""
-    release, findings = _build({"release": "release", "ga": ga, "prometheus": {"url": url}, "step": step})
+    """What flags alone describe: one service named ``default``, every default KPI, no label matchers. The URL may have
+    credentials, which one in a release file may not."""
+    release, findings = _build({"release": "release", "ga": ga, "step": step})
     if release is None:
         problem = Problem(None, None, ".".join(map(str, findings[0].path)), findings[0].text)
         raise ConfigError(problem.sentence("the command's flags"))
-    return release
+    return release.model_copy(update={"prometheus": PrometheusSettings(url=url)})
 
 
 def load(path: Path) -> Release:
@@ -63,7 +66,8 @@ def _build(data: dict[str, Any]) -> tuple[Release | None, list[Finding]]:
     release, written, invalid = validated(fields)
     findings += invalid
     if release is not None:
-        findings += check(release, written)
+        named = _catalog("kpis.yaml")["kpis"].keys() | {*(data["kpis"] if isinstance(data.get("kpis"), dict) else ())}
+        findings += check(release, replace(written, left_out=named - fields["kpis"].keys()))
     if isinstance(data.get("services"), dict):
         findings = [_of_mapping(found, list(data["services"])) for found in findings]
     return (None if any(found.severity == "error" for found in findings) else release), findings

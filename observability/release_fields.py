@@ -27,11 +27,28 @@ _SECTIONS: dict[str, type[BaseModel]] = {
 _IN_PARTS = {"services", "queries", "kpis", "slos", "maintenance"}  # a broken entry leaves the others as they are
 # In the place of fields that must be there, for looking at the rest of the file.
 _STAND_INS: dict[str, Any] = {"release": "release", "ga": datetime(2000, 1, 1, tzinfo=UTC), "slos": []}
-_SAID = {
+_SAID = {  # pydantic's type of error → what to say of it, with the error's context
     "missing": "is missing; this field is required",
     "string_type": "write it as text, in quotes where YAML would read something else",
     "tuple_type": "write a list, such as [a, b]",
-    "model_type": "write fields with their values, such as {name: value}",
+    "model_type": "write fields with their values, such as {{name: value}}",
+    "float_type": "write a number",
+    "float_parsing": "write a number",
+    "finite_number": "write a finite number",
+    "int_type": "write a whole number",
+    "int_parsing": "write a whole number",
+    "int_from_float": "write a whole number",
+    "bool_type": "write true or false",
+    "bool_parsing": "write true or false",
+    "greater_than": "must be greater than {gt:g}",
+    "greater_than_equal": "must be at least {ge:g}",
+    "less_than": "must be less than {lt:g}",
+    "less_than_equal": "must be at most {le:g}",
+    "enum": "must be one of {expected}",
+    "literal_error": "must be one of {expected}",
+    "string_too_short": "must not be empty",
+    "too_short": "must not be empty",
+    "string_pattern_mismatch": "must have the form {pattern}",
 }
 
 
@@ -84,8 +101,9 @@ def _findings(error: ValidationError) -> Iterator[Finding]:
         if found["type"] == "extra_forbidden":
             yield Finding(path, no_such_field(path[-1], path[:-1]))
         elif found["type"] != "too_short" or found["loc"] not in lists:
-            said = _SAID.get(found["type"], found["msg"].removeprefix("Value error, ").rstrip("."))
-            yield Finding(path, said)
+            said = _SAID.get(found["type"])
+            text = found["msg"].removeprefix("Value error, ").rstrip(".")
+            yield Finding(path, text if said is None else said.format_map(found.get("ctx", {})))
 
 
 def _hinted(findings: list[Finding], fields: dict[str, Any]) -> list[Finding]:

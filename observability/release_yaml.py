@@ -81,6 +81,12 @@ class Loader(yaml.SafeLoader):
     """YAML without its guesses about times, so that `ga: 2025-11-18 00:00:00` is seen to be naive, and not made UTC."""
 
 
+# A set, pairs or bytes are no field's value; without their constructors such a tag is one that is not known.
+Loader.yaml_constructors = {
+    tag: constructor
+    for tag, constructor in yaml.SafeLoader.yaml_constructors.items()
+    if tag is None or tag.rpartition(":")[2] in {"null", "bool", "int", "float", "str", "seq", "map"}
+}
 Loader.yaml_implicit_resolvers = {
     first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
     for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import shlex
 import shutil
 import sys
 from collections.abc import Collection
@@ -14,7 +15,7 @@ import typer
 
 from observability import commands
 from observability.errors import ConfigError, NotEnoughDataError
-from observability.layout import GA_DIR, GA_SUMMARY, PRE_RELEASE, STABILITY_DIR
+from observability.layout import GA_DIR, GA_SUMMARY, PRE_RELEASE, RECORDING, STABILITY_DIR
 
 GA_FILES, DAY_FILES = (GA_SUMMARY, PRE_RELEASE), "day_0[1-7]_summary.json"
 
@@ -44,6 +45,11 @@ def main(
         raise ConfigError(f"{folder} is not a folder; name the one that the artifacts went to (--output-dir).")
     store = Store(commands.root_of(folder))
     weeks = _weeks(store)
+    if not weeks and store.exists(RECORDING):
+        raise NotEnoughDataError(
+            f"{folder} holds a recording without summaries; make them with postga rebuild FILE --output-dir "
+            f"{shlex.quote(str(folder))}, FILE being the release file."
+        )
     if not weeks:
         raise NotEnoughDataError(f"{folder} holds no day yet; collect the GA day with postga baseline, or postga run.")
     chosen = {name: days for name, days in weeks.items() if name == _known("service", service or name, weeks)}

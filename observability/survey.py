@@ -129,13 +129,14 @@ class Survey:
 
     def _seen(self, name: str) -> Iterator[Seen]:
         for candidate in self.candidates(name):
-            if all(self._exists(metric) for metric in candidate.metrics):
+            if self.exists(candidate):
                 rows = self._count(candidate, self._labels)
                 if rows:
                     yield Seen(candidate, rows)
 
-    def _exists(self, metric: str) -> bool:
-        return any(re.fullmatch(metric, name) for name in self.names)
+    def exists(self, candidate: Candidate) -> bool:
+        """Whether the server has samples of each of its metrics."""
+        return all(any(re.fullmatch(metric, name) for name in self.names) for metric in candidate.metrics)
 
     def _count(self, candidate: Candidate, labels: Sequence[str]) -> list[tuple[Mapping[str, str], int]]:
         """Of buckets only the last one is counted: one series per histogram."""

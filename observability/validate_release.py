@@ -109,7 +109,7 @@ def _summary(release: Release) -> str:
     start, end = calendar.window(-DAYS_BEFORE).start, calendar.window(LAST_DAY).end
     counts = [
         _counted(len(release.services), "service"),
-        f"{_counted(len(release.kpis), 'KPI')} from {len(release.plan.queries)} queries",
+        f"{_counted(len(release.kpis), 'KPI')} from {_counted(len(release.plan.queries), 'query', 'queries')}",
         _counted(len(release.slos), "objective"),
         *([_counted(len(release.maintenance), "maintenance window")] if release.maintenance else []),
         f"{days} days from {format_instant(start)} to {format_instant(end)}",
@@ -117,8 +117,8 @@ def _summary(release: Release) -> str:
     return ", ".join(counts)
 
 
-def _counted(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
+def _counted(number: int, one: str, several: str | None = None) -> str:
+    return f"{number} {one if number == 1 else several or f'{one}s'}"
 
 
 def _not_usable(path: Path, problems: Sequence[Problem], probe: bool) -> str:

@@ -26,9 +26,9 @@ class Row(Frozen):
     """One KPI. ``values`` and ``coverages`` are by day, of the days that are there; a value is None without data.
 
     ``at_least``: the days whose value is only a lower bound. ``change`` is that of the latest day against the GA day,
-    relative (0.1 = 10 % more), and ``difference`` in the unit; both are None where the two cannot be compared, and
-    ``change`` also where the GA day's value is 0. ``is_worse``: None without a difference, for a two-sided KPI, or on a
-    partial day.
+    relative (0.1 = 10 % more), and ``difference`` in the unit; both are None where the two cannot be compared, which a
+    partial day never is, and ``change`` also where the GA day's value is 0. ``is_worse``: None without a difference, or
+    for a two-sided KPI.
     """
 
     kpi: str
@@ -114,10 +114,11 @@ def _row(name: str, days: Mapping[int, DaySummary], latest: int | None) -> Row:
         coverages={number: kpi.coverage for number, kpi in found.items()},
         is_share=about is not None and about.kind == Kind.RATIO and about.unit == "%",
     )
-    if latest is None or not _comparable(found.get(0), found.get(latest)):
+    if latest is None or any(days[number].partial for number in {0, latest} & days.keys()):
         return row
-    changes = _changes(row, latest, days[latest].share_floor(name))
-    return row.model_copy(update={**changes, "is_worse": None} if days[latest].partial else changes)
+    if not _comparable(found.get(0), found.get(latest)):
+        return row
+    return row.model_copy(update=_changes(row, latest, days[latest].share_floor(name)))
 
 
 def _comparable(one: KpiSummary | None, other: KpiSummary | None) -> bool:

@@ -186,7 +186,7 @@ def _legend(text: str, table: WeekTable) -> Iterator[str]:
         worse = f"over {UNEXPECTED_DRIFT_PERCENT:g} % worse than the GA day (a share: its bad part)"
         yield f"{WORSE} {worse}; one day is no verdict"
     if any(day.partial for day in table.days):
-        yield f"{PARTIAL} partial day, which is not judged"
+        yield f"{PARTIAL} partial day, which is not compared"
     if LOW in text:
         yield f"{LOW} the coverage of a day is below {_share(LOW_COVERAGE)}"
 

@@ -81,15 +81,8 @@ def test_a_secret_that_is_written_out_is_refused_and_not_repeated(
         ({"http_headers": {"X Key": {"values": ["a"]}}}, "'X Key' cannot name a header"),
         ({"http_headers": {"authorization": {"values": ["a"]}}}, "write basic_auth or authorization instead"),
         ({"http_headers": {"Host": {"values": ["a"]}}}, "the header Host is set by the connection itself"),
-        (
-            {"url": "https://me:hunter2@host", "basic_auth": {"username": "a"}},
-            "user:password@ in url and basic_auth exclude each other",
-        ),
-        (
-            {"url": "https://me:hunter2@host", "authorization": {"credentials_file": "t"}},
-            "user:password@ in url and authorization exclude each other",
-        ),
         ({"concurrency": 0}, "greater than or equal to 1"),
+        ({"concurrency": 65}, "less than or equal to 64"),
         ({"oauth2": {}}, "Extra inputs are not permitted"),
     ],
 )

@@ -81,6 +81,25 @@ def test_a_ga_instant_without_a_time_zone_is_refused(capsys: pytest.CaptureFixtu
     assert "has no time zone" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("flags", "said"),
+    [
+        (["--release", " "], "--release is empty; say what is released, such as checkout-v1.0.1."),
+        (["--from", "nofile.yaml"], "--from: 'nofile.yaml' is no file that is there, and no URL such as http://"),
+        (["--from", "me:hunter2@host"], "--from: the text is no file that is there, and no URL such as http://"),
+        (["--ga", "soon"], "--ga 'soon' is not an ISO 8601 time"),
+    ],
+)
+def test_flags_that_cannot_be_used(flags: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("-", *flags) == 2
+    assert capsys.readouterr().err.startswith(f"error: {said}")
+
+
+def test_the_next_command_can_be_copied(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(str(tmp_path / "my file.yaml")) == 0
+    assert capsys.readouterr().err.endswith(f"postga validate '{tmp_path}/my file.yaml' --probe\n")
+
+
 def test_a_file_that_exists_is_replaced_only_by_force(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "release.yaml"
     file.write_text("mine")
@@ -266,6 +285,22 @@ def test_what_is_not_found_is_told_once_per_reason() -> None:
         ),
         "redis_memory_bytes: no samples of redis_memory_used_bytes (redis_exporter), nor of what could stand for it",
     ]
+
+
+def test_a_histogram_without_its_last_bucket_is_not_called_absent(tmp_path: Path) -> None:
+    buckets = [("http_request_duration_seconds_bucket", {"service": one, "le": "0.1"}) for one in ("shop", "pay")]
+    server = http("service", "shop", "pay")
+    without = [one for one in server.series if one[0] != buckets[0][0]]
+    (line,) = [line for line in proposal(FakeServer(*without, *buckets)).missing if "p99_latency_ms" in line]
+    assert line.endswith(
+        'http_request_duration_seconds_bucket has no bucket with le="+Inf" in the hour, and there is no quantile '
+        "without it"
+    )
+    of_one = proposal(FakeServer(*without, *buckets, (buckets[0][0], {"service": "shop", "le": "+Inf"})))
+    assert {one.name: list(one.lacks) for one in of_one.services} == {
+        "shop": [],
+        "pay": ['http_latency with le="+Inf"'],
+    }
 
 
 @pytest.mark.parametrize(
@@ -474,7 +509,7 @@ TEXT = st.text(st.characters(codec="utf-8", exclude_categories=("Cs",)), min_siz
 
 
 @settings(max_examples=50, phases=[Phase.explicit, Phase.generate])
-@example(names=["\U00018d09", "\x14", "no", "1", "a: b # c", "a\x85b", "- x", "2025-11-18"], release="~")
+@example(names=["\U00018d09", "\u200e", "no", "1", "a: b # c", "a\u200bb", "- x", "2025-11-18"], release="~")
 @given(names=st.lists(TEXT.filter(is_usable), min_size=1, max_size=5, unique=True), release=TEXT.filter(str.strip))
 def test_any_names_come_back_as_they_were(names: list[str], release: str) -> None:
     found = proposal(http("service", "checkout"))

@@ -55,6 +55,10 @@ class Table:
 
     def instant(self, name: str, promql: str, at: datetime) -> list[Series]:
         self.asked.append(promql)
+        if promql.startswith("last_over_time((scalar"):
+            raise ConfigError("a scalar has no subquery")
+        if promql.startswith("scalar"):
+            return [Series(metric={}, value=NUMBER)]
         if "broken" in promql:
             raise ConfigError(f"query '{name}' at {self.url}: HTTP 400 (no); correct the query: {promql}")
         window = Window(start=at - timedelta(hours=1), end=at)
@@ -298,6 +302,52 @@ def test_a_query_that_the_server_refuses_is_told_in_its_words_and_the_others_go_
     assert server.seconds > 0
 
 
+def test_a_comment_ends_with_its_line(tmp_path: Path) -> None:
+    server = Table(*SHOP)
+    text = "only: [request_rate]\nqueries:\n  http_requests: |-\n    http_requests_total{$match} # all\n"
+    assert said(release(tmp_path, text), server) == []
+    assert 'last_over_time((http_requests_total{service=~"shop|pay"} # all\n)[3600s:60s])' in server.asked
+
+
+def test_a_scalar_is_one_series_of_all_services(tmp_path: Path) -> None:
+    text = "only: [db_connections]\nqueries: {db_sessions: scalar(up)}\n"
+    (found,) = probed(release(tmp_path, text), Table(*SHOP)).queries
+    assert (found.series, found.by_service) == (1, {"shop": 1, "pay": 1})
+    assert probed(release(tmp_path, text), Table(*SHOP)).findings == ()
+
+
+class WithoutNumbers(Table):
+    """Every sample of the service ``pay`` is NaN."""
+
+    def instant(self, name: str, promql: str, at: datetime) -> list[Series]:
+        found = super().instant(name, promql, at)
+        return [
+            Series(metric=one.metric, value=(0.0, "NaN")) if one.metric.get("service") == "pay" else one
+            for one in found
+        ]
+
+    def fetch(self, plan: Plan, window: Window) -> dict[str, Samples]:
+        found = super().fetch(plan, window)
+        columns = {name: np.full_like(column, np.nan) for name, column in found["pay"].columns.items()}
+        return {**found, "pay": Samples("pay", window, plan.step_s, columns)}
+
+
+def test_samples_that_are_no_numbers_are_no_data(tmp_path: Path) -> None:
+    text = "only: [db_connections]\n"
+    server = WithoutNumbers(*({"__name__": "pg_stat_activity_count", "service": one} for one in ("shop", "pay")))
+    ((severity, query, services, text),) = said(release(tmp_path, text), server)
+    assert (severity, query, services) == ("no data", "db_sessions", ("pay",))
+    assert text == "1 series, and none of their samples in the hour is a finite number; correct the query"
+
+
+def test_all_queries_together_are_timed_once(tmp_path: Path) -> None:
+    """Asked one after the other, each of the two queries has 2 s of its own; together they share them."""
+    found = probed(release(tmp_path, REQUESTS), Table(*SHOP))
+    assert found.total.seconds == pytest.approx(2 * found.queries[0].run.seconds)
+    assert found.together_s == pytest.approx(found.queries[0].run.seconds)
+    assert found.concurrency == 2
+
+
 def test_the_affected_kpis_are_named(tmp_path: Path) -> None:
     (found, _) = probed(release(tmp_path, REQUESTS + "service_label: app\n"), Table(*SHOP)).findings
     assert found.kpis == ("overall_error_rate", "request_rate")
@@ -327,7 +377,14 @@ def example(findings: Sequence[Finding] = ()) -> Probe:
     cost = Cost(samples=1_234_567, seconds=75, bytes=3 * 2**20)
     queries = (row("a", {"x": 2, "y": 1}, cost), row("b", {"x": 1, "y": 1}, cost), row("c", many, Cost()))
     return Probe(
-        prometheus="http://p", window=LAST_HOUR, instead_of=None, queries=queries, findings=tuple(findings), total=cost
+        prometheus="http://p",
+        window=LAST_HOUR,
+        instead_of=None,
+        queries=queries,
+        findings=tuple(findings),
+        total=cost,
+        together_s=40,
+        concurrency=2,
     )
 
 
@@ -339,8 +396,11 @@ def test_the_table() -> None:
         "c           2          -      -      -    -      -       -          -  0 to 2 of each, none of 7",
     ]
     assert total(example()) == (
-        "3 queries over 15 days: about 1.23M samples, 75 s of asking and 3 MiB before compression"
+        "3 queries over 15 days: about 1.23M samples and 3 MiB before compression; "
+        "75 s of asking one after the other, about 40 s with concurrency 2"
     )
+    nothing = example().model_copy(update={"total": Cost()})
+    assert total(nothing) == "3 queries over 15 days: nothing was found whose cost could be told"
 
 
 def test_the_same_finding_of_several_queries_is_said_once() -> None:

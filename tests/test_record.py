@@ -29,7 +29,7 @@ def test_every_day_becomes_a_file_and_a_line(server: Gauges, tmp_path: Path) -> 
     done = record(server, tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stdout == "recording/recording.json\n"
-    assert done.stderr.splitlines() == [f"day {number:>2}           48 samples  recorded" for number in range(-7, 8)]
+    assert done.stderr.splitlines() == [f"day {number:>2}           48 values  recorded" for number in range(-7, 8)]
     files = {path.name for path in (tmp_path / "recording").rglob("*") if path.is_file()}
     assert files == {"recording.json", ".postga.lock", *(f"day_{number:02d}.csv.gz" for number in range(-7, 8))}
     found = load(tmp_path / "release.yaml")
@@ -42,7 +42,7 @@ def test_what_is_at_hand_is_not_asked_for_again(server: Gauges, tmp_path: Path) 
     before = contents(tmp_path / "recording")
     done = record(server, tmp_path)
     assert (done.returncode, server.asked) == (0, [])
-    assert done.stderr.splitlines()[0] == "day -7           48 samples  at hand"
+    assert done.stderr.splitlines()[0] == "day -7           48 values  at hand"
     assert contents(tmp_path / "recording") == before
 
 
@@ -72,7 +72,7 @@ def test_days_without_data_are_named(server: Gauges, tmp_path: Path) -> None:
     server.first, server.last = -4, 6
     done = record(server, tmp_path)
     assert done.returncode == 0
-    assert done.stderr.splitlines()[0] == "day -7            0 samples  no data"
+    assert done.stderr.splitlines()[0] == "day -7            0 values  no data"
     assert done.stderr.splitlines()[-1] == "warning: no data of day -7 to -5, 7."
     assert not (tmp_path / "recording/evidence/day_-5.csv.gz").exists()
 
@@ -106,7 +106,7 @@ def test_a_query_that_is_new_is_asked_for_alone(server: Gauges, tmp_path: Path) 
     server.asked.clear()
     done = postga(tmp_path, "record", "more.yaml", "--output-dir", "recording", "--now", AFTER)
     assert (done.returncode, len(server.asked), before) == (0, 15, 30)
-    assert done.stderr.splitlines()[0] == "day -7           72 samples  recorded"
+    assert done.stderr.splitlines()[0] == "day -7           72 values  recorded"
 
 
 def test_a_recording_that_was_interrupted_is_carried_on(server: Gauges, tmp_path: Path) -> None:

@@ -182,14 +182,15 @@ PROBLEMS = """\
 11: queries.http_error: the catalog has none of this name, and a new one needs type too; did you mean 'http_errors'?
 12: queries.http_errors: '{' is not closed.
 14: kpis.errs: unknown query 'http_erors'; did you mean 'http_errors'?
-15: kpis.p95_latency_ms.quantile: Input should be less than 1.
+15: kpis.p95_latency_ms.quantile: must be less than 1.
 17: slos.0.kpi: unknown KPI 'overal_error_rate'; did you mean 'overall_error_rate'?
-18: slos.1.objective: Input should be less than 100.
+18: slos.1.objective: must be less than 100.
 19: slos.2: two objectives are named 'A'; give each a name of its own.
 21: maintenance.0: the window ends at 2025-11-19T01:00:00Z, not after its start.
 22: warning: maintenance.1: outside of what is watched, 2025-11-11T00:00:00Z to 2025-11-26T00:00:00Z; check its date.
 22: maintenance.1.services.0: unknown service 'chekout'; did you mean 'checkout'?
-23: prometheus.ulr: there is no such field; did you mean 'url'?
+23: maintenance.2.services: no service is named; leave the field out for all of them.
+24: prometheus.ulr: there is no such field; did you mean 'url'?
 """
 
 
@@ -221,6 +222,7 @@ slos:
 maintenance:
   - {start: 2025-11-19T02:00:00Z, end: 2025-11-19T01:00:00Z}
   - {start: 2024-11-19T01:00:00Z, end: 2024-11-19T02:00:00Z, services: [chekout]}
+  - {start: 2025-11-19T01:00:00Z, end: 2025-11-19T02:00:00Z, services: []}
 prometheus: {ulr: http://localhost:9090}
 """
     said = [line.removeprefix("release.yaml:") for line in problems(tmp_path, text)]
@@ -270,6 +272,128 @@ def test_what_is_missing_is_missing_in_its_mapping(tmp_path: Path) -> None:
 )
 def test_a_problem_is_at_its_field(tmp_path: Path, text: str, said: str) -> None:
     assert f"release.yaml:{said}" in problems(tmp_path, text)
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["ftp://x", "localhost:9090", "http://h:99999", "http://h /x", "http://h:9090/?token=hunter2", "''", "http://[::1"],
+)
+def test_a_url_that_no_command_can_use_is_a_problem_of_its_field(tmp_path: Path, url: str) -> None:
+    (found,) = problems(tmp_path, f"prometheus:\n  url: {url}\n")
+    assert found.startswith("release.yaml:4: prometheus.url: the URL")
+    assert found.endswith(" cannot be used; write it like http://localhost:9090.")
+    assert "hunter2" not in found
+
+
+@pytest.mark.parametrize("url", ["http://me:hunter2@h:9090", "me:hunter2@h:9090", "http://me:hunter2/x@h"])
+def test_a_password_in_the_files_url_is_refused_and_not_repeated(tmp_path: Path, url: str) -> None:
+    assert problems(tmp_path, f"prometheus: {{url: '{url}', basic_auth: {{username: a}}}}\n") == [
+        (
+            "release.yaml:3: prometheus.url: a user and a password do not belong in a release file; "
+            "write `basic_auth`, or give them in PROMETHEUS_URL."
+        )
+    ]
+
+
+def test_a_url_that_a_flag_gives_may_have_a_password() -> None:
+    assert flags_release(GA, "http://me:hunter2@h").prometheus.url == "http://me:hunter2@h"
+
+
+@pytest.mark.parametrize("tag", ["set {a, b}", "omap [a: 1]", "pairs [a: 1]", "binary aGk=", "timestamp 2025-11-18"])
+def test_values_that_no_field_has_are_not_read(tmp_path: Path, tag: str) -> None:
+    (found,) = problems(tmp_path, f"services: !!{tag}\n")
+    assert found.startswith("release.yaml:3: not YAML: could not determine a constructor for the tag ")
+
+
+@pytest.mark.parametrize(
+    ("ga", "said"),
+    [
+        ("9999-12-31T00:00:00Z", "the year 9999 is none of 2000 to 2200; check it."),
+        ("0001-01-01T00:00:00Z", "the year 1 is none of 2000 to 2200; check it."),
+        ("0001-01-01T00:00:00+05:00", "'0001-01-01T00:00:00+05:00' lies outside of the years 1 to 9999 in UTC"),
+    ],
+)
+def test_a_year_that_no_release_is_of(tmp_path: Path, ga: str, said: str) -> None:
+    maintenance = "maintenance: [{start: 2025-11-18T00:00:00Z, end: 2025-11-19T00:00:00Z}]\n"
+    (found,) = problems(tmp_path, maintenance, head=f"release: r\nga: {ga}\n")
+    assert found.startswith(f"release.yaml:2: ga: {said}")
+
+
+@pytest.mark.parametrize("name", ['"a\\nb"', '"a\\0b"', '"a\\ud800"', "a" * 201, "ä" * 101])
+def test_a_service_that_cannot_name_a_folder(tmp_path: Path, name: str) -> None:
+    (found,) = problems(tmp_path, f"services: [{name}]\n")
+    assert found.isprintable()
+    assert found.endswith(" cannot name a folder; write at most 200 bytes, without control characters.")
+    assert problems(tmp_path, f"services: [{'ä' * 100}]\n") == []
+
+
+RANGE = "a counter query is a plain selector or last_over_time(…[$step]); leave out the range."
+OTHER_TIME = "a counter query must return the series of its own time; leave out offset and @."
+
+
+@pytest.mark.parametrize(
+    ("promql", "said"),
+    [
+        ("x_total{$match}[5m]", RANGE),
+        ("x_total{$match}[5m] # all", RANGE),
+        ("x_total{$match} offset 5m", OTHER_TIME),
+        ("last_over_time(x_total{$match}[$step] @ 0)", OTHER_TIME),
+        ('x_offset{offset="@ offset",$match} # don\'t: offset, x[5m]', None),
+    ],
+)
+def test_a_counter_is_asked_for_at_its_own_time_and_not_as_a_range(
+    tmp_path: Path, promql: str, said: str | None
+) -> None:
+    found = problems(tmp_path, f"queries:\n  http_requests: |-\n    {promql}\n")
+    assert found == ([] if said is None else [f"release.yaml:4: queries.http_requests: {said}"])
+
+
+@pytest.mark.parametrize(
+    ("objective", "said"),
+    [
+        ("kpi: overall_availability, objective: 0.999", "0.999 is in per cent; for 99.9 % write 99.9."),
+        ("kpi: p99_latency_ms, threshold: 500, objective: 0.99", "0.99 is in per cent; for 99 % write 99."),
+        (
+            "kpi: overall_error_rate, objective: 99.9",
+            "it allows 99.9 % of bad events; for 99.9 % of good ones write 0.1.",
+        ),
+        ("kpi: overall_error_rate, objective: 0.1", None),
+        ("kpi: overall_availability, objective: 99.9", None),
+    ],
+)
+def test_an_objective_that_is_most_likely_another_is_a_warning(
+    tmp_path: Path, objective: str, said: str | None
+) -> None:
+    found = problems(tmp_path, f"slos: [{{name: A, {objective}}}]\n")
+    assert found == ([] if said is None else [f"release.yaml:3: warning: slos.0.objective: {said}"])
+
+
+@pytest.mark.parametrize(("end", "warned"), [("2025-11-26T00:00:00Z", True), ("2025-11-25T23:00:00Z", False)])
+def test_maintenance_over_all_days_is_a_warning(tmp_path: Path, end: str, warned: bool) -> None:
+    found = problems(tmp_path, f"maintenance: [{{start: 2025-11-18T00:00:00Z, end: {end}}}]\n")
+    assert [line.partition(": it covers the GA day and all days")[0] for line in found] == warned * [
+        "release.yaml:3: warning: maintenance.0"
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("prometheus: {concurrency: 100000}", "prometheus.concurrency: must be at most 64."),
+        ("prometheus: {concurrency: many}", "prometheus.concurrency: write a whole number."),
+        ("services: []", "services: must not be empty."),
+        ("kpis: {request_rate: {fold: x}}", "kpis.request_rate.fold: must be one of 'pooled', 'mean' or 'max'."),
+        ("day: 99999999999d", "day: '99999999999d' is too long; check the number and its unit."),
+        ("day: 32d", "day: a day of a rehearsal may take 31 d at most."),
+        (
+            "only: [request_rate]\nslos: [{name: A, kpi: p99_latency_ms, objective: 99}]",
+            "slos.0.kpi: 'p99_latency_ms' is not in `only`; name it there, or leave the objective out.",
+        ),
+    ],
+)
+def test_what_is_wrong_is_said_in_the_words_of_the_file(tmp_path: Path, text: str, said: str) -> None:
+    (found,) = problems(tmp_path, f"{text}\n")
+    assert found.endswith(f": {said}")
 
 
 def test_other_commands_say_the_first_problem_and_how_to_see_the_rest(tmp_path: Path) -> None:

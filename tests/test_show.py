@@ -126,14 +126,26 @@ def test_the_floor_is_half_of_the_tightest_budget_of_the_same_events() -> None:
     assert tabulate({0: ga, 1: _day(1, values, slos=())}).rows[0].is_worse is False
 
 
-def test_a_partial_day_is_shown_and_not_judged() -> None:
+def test_a_partial_day_is_shown_and_not_compared() -> None:
     whole, part = _day(0, {KPI: kpi(KPI, 400.0)}), _day(1, {KPI: kpi(KPI, 900.0)}, partial=True)
     found = tabulate({0: whole, 1: part})
-    assert (found.rows[0].change, found.rows[0].is_worse) == (1.25, None)
+    assert found.rows[0].values[1] == 900.0
+    assert (found.rows[0].change, found.rows[0].difference, found.rows[0].is_worse) == (None, None, None)
     shown = text(found)
     assert "days: GA, 1* (2025-11-18T00:00:00Z to 2025-11-20T00:00:00Z); missing: −7 to −1, 2 to 7" in shown
     assert " day 1*" in shown
-    assert "* partial day, which is not judged" in shown
+    assert "* partial day, which is not compared" in shown
+
+
+def test_nothing_is_compared_with_a_partial_ga_day() -> None:
+    ga, later = _day(0, {KPI: kpi(KPI, 400.0)}, partial=True), _day(1, {KPI: kpi(KPI, 900.0)})
+    assert tabulate({0: ga, 1: later}).rows[0].difference is None
+
+
+def test_a_recording_is_told_how_to_become_a_week(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "recording.json").write_text("{}")
+    assert show(tmp_path) == 4
+    assert f"postga rebuild FILE --output-dir {tmp_path}, " in capsys.readouterr().err
 
 
 def test_a_quantile_beyond_its_buckets_is_not_compared() -> None:

@@ -1,6 +1,7 @@
 """`postga validate`: what it prints where, and how it ends."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -79,6 +80,26 @@ def test_an_unreachable_server(tmp_path: Path) -> None:
     assert (done.returncode, done.stdout) == (3, "")
     assert len(done.stderr.splitlines()) == 1
     assert "http://127.0.0.1:9" in done.stderr
+
+
+def test_an_output_that_is_full_is_no_bug(tmp_path: Path) -> None:
+    (tmp_path / "release.yaml").write_text(WRONG)
+    with Path("/dev/full").open("w") as full:
+        command = [str(Path(sys.executable).parent / "postga"), "validate", "release.yaml", "--json"]
+        done = subprocess.run(command, cwd=tmp_path, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr == (
+        "error: the output cannot be written (No space left on device); make room and run it again.\n"
+    )
+
+
+def test_letters_that_the_output_has_not_are_replaced(tmp_path: Path) -> None:
+    (tmp_path / "release.yaml").write_text(RELEASE + "services: [ä/ö]\n", encoding="utf-8")
+    command = [str(Path(sys.executable).parent / "postga"), "validate", "release.yaml"]
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stdout == "release.yaml:5: services.0: '?/?' cannot name a folder; leave out slashes.\n"
 
 
 def test_without_a_probe_nothing_heavy_is_imported() -> None:

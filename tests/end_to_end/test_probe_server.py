@@ -116,6 +116,9 @@ def test_a_mistake_in_the_file_is_said(
         ),
         ("cpu_cores", "sum by ($by) (ratte(x{$match}[5m]))", 2, ("cpu_cores", 'unknown function with name "ratte"')),
         ("db_sessions", "container_memory_working_set_bytes{$match}", 2, ("of checkout", "2 series", "differ in pod")),
+        ("db_sessions", "'text'", 2, ("error: db_sessions", "it returns a text, and not numbers")),
+        ("db_sessions", "up[5m]", 2, ("error: db_sessions", "it returns a range vector, and not numbers")),
+        ("db_sessions", "sum(up) * NaN", 4, ("no data: db_sessions", "none of their samples in the hour is a finite")),
     ],
 )
 def test_a_mistake_in_a_query_is_said(
@@ -124,6 +127,15 @@ def test_a_mistake_in_a_query_is_said(
     found, lines = probe(tmp_path, prometheus_url, f"{EXAMPLE}queries:\n  {query}: |-\n    {promql}\n", AFTER)
     assert found == code
     assert finding(lines, *words)
+
+
+@pytest.mark.parametrize("promql", ["1", "scalar(sum(up))", "sum by ($by) (http_requests_total{$match}) # all of them"])
+def test_a_query_that_can_be_recorded_can_be_probed(prometheus_url: str, tmp_path: Path, promql: str) -> None:
+    text = f"{EXAMPLE}only: [db_connections]\nslos: []\nqueries:\n  db_sessions: |-\n    {promql}\n"
+    code, lines = probe(tmp_path, prometheus_url, text, AFTER)
+    assert (code, len(lines)) == (0, 4)
+    assert lines[2].split()[0] == "db_sessions"
+    assert lines[2].split()[1] != "0"
 
 
 def test_a_server_without_the_ga_day_is_asked_for_the_last_hour(mistaken_url: str, tmp_path: Path) -> None:
