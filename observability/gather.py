@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from observability.archive import Archive, missing
+from observability.archive import Archive, doubted, related, seen, unknown
 from observability.artifacts import DaySummary
 from observability.definitions import Release
 from observability.errors import NotEnoughDataError
@@ -58,8 +58,8 @@ class NoDataError(NotEnoughDataError):
 
 @dataclass(frozen=True)
 class Gathered:
-    """Service → its samples of one day, and the queries that the source was asked for because no evidence holds
-    them."""
+    """Service → its samples of one day, and the queries that the source was asked for because no evidence holds them,
+    or only an answer that the server warned of."""
 
     services: Mapping[str, Samples]
     asked: frozenset[str]
@@ -120,7 +120,7 @@ def has_data(release: Release, samples: Samples) -> bool:
     """Whether any query that is about the service itself, and not about all services alike, returned something."""
     own = {name for name, query in release.queries.items() if "$match" in query.promql}
     plan = {query.name for query in release.plan.queries}
-    return any(query_of(column) in (own & plan or plan) for column in samples.columns)
+    return any(query_of(column) in (own & plan or plan) - unknown(samples) for column in samples.columns)
 
 
 def summaries(
@@ -180,42 +180,75 @@ def refuse_forgotten(release: Release, source: Source, now: datetime) -> None:
 
 
 def _at_hand(archive: Archive, source: Source, number: int) -> dict[str, Evidence]:
-    """Service → the evidence of its day. A recording is not a server that forgets: it is always read afresh. A server
-    is asked again for what it warned of: it may have the rest by now."""
-    from observability.sources.recording import Forgotten, Recording
+    """Service → the evidence of its day. A recording is not a server that forgets: it is always read afresh."""
+    from observability.sources.recording import Recording
 
     if isinstance(source, Recording):
         return {}
-    server = source.info(archive.release.plan).prometheus
-    return archive.best(number, server, doubted=isinstance(source, Forgotten))
+    return archive.best(number, source.info(archive.release.plan).prometheus)
 
 
 def _completed(release: Release, source: Source, kept: Mapping[str, Evidence], window: Window) -> Gathered:
-    """The plan's samples: what is kept, and from the source only what is not.
+    """The plan's samples: what is kept, and from the source only what is not, with what KPIs relate to it.
 
     A counter that is asked for brings the others with it, because they tell which of its series are born
     (``sources.counters``, rule 3); of theirs, what is kept stands.
     """
-    plan, asked = release.plan, missing(release.plan, kept)
+    from observability.sources.recording import Forgotten
+
+    plan, can_answer = release.plan, not isinstance(source, Forgotten)
+    asked = {name for service in plan.services for name in _wanting(release, kept.get(service), can_answer)}
     fetched: Mapping[str, Samples] = {}
     if asked:
-        counted = any(query.is_counted for query in plan.queries if query.name in asked)
-        queries = tuple(q for q in plan.queries if q.name in asked or (counted and q.is_counted))
+        names = asked.union(*(group for group in related(release) if group & asked))
+        counted = any(query.is_counted for query in plan.queries if query.name in names)
+        queries = tuple(q for q in plan.queries if q.name in names or (counted and q.is_counted))
         fetched = source.fetch(replace(plan, queries=queries), window)
     empty = {service: Samples(service, window, plan.step_s, {}) for service in plan.services}
-    found = {s: _merged(release, kept.get(s), fetched.get(s, empty[s])) for s in plan.services}
+    found = {s: _merged(release, kept.get(s), fetched.get(s, empty[s]), can_answer) for s in plan.services}
     return Gathered(found, frozenset(asked))
 
 
-def _merged(release: Release, kept: Evidence | None, fetched: Samples) -> Samples:
-    """Query by query, in the plan's order: what is kept of the very query, else what was fetched."""
+def _wanting(release: Release, kept: Evidence | None, can_answer: bool) -> set[str]:
+    """The queries that the evidence does not hold, and those that the server warned of, which may have the rest by
+    now."""
+    names = {query.name for query in release.plan.queries}
+    held = kept.held(release.plan) if kept is not None else set()
+    warned = {name for name in held if can_answer and kept is not None and doubted(kept.samples, {name})}
+    return names - held | warned
+
+
+def _merged(release: Release, kept: Evidence | None, fetched: Samples, can_answer: bool) -> Samples:
+    """Query by query, in the plan's order: what is kept, else what was fetched.
+
+    What a KPI relates is of one answer. So a group of which a part is wanting is as it was fetched, unless the server
+    has forgotten what is kept of it: then that stands, and the rest is unknown.
+    """
     from observability.sources.evidence import joined, select
 
-    parts = [
-        select(kept.samples if kept is not None and kept.origin.holds(query) else fetched, {query.name})
-        for query in release.plan.queries
-    ]
-    return joined(fetched, parts)
+    plan = release.plan
+    if kept is None:
+        return joined(fetched, [select(fetched, {query.name}) for query in plan.queries])
+    wanting, parts = _wanting(release, kept, can_answer), dict[str, Samples]()
+    for group in related(release):
+        held = kept.held(plan) & group
+        is_forgotten = any(seen(kept.samples, {name}) > seen(fetched, {name}) for name in held)
+        stands = is_forgotten or not wanting & group
+        for name in group:
+            if not stands:
+                parts[name] = select(fetched, {name})
+            else:
+                parts[name] = select(kept.samples, {name}) if name in held else _asked_too_late(fetched, name)
+    return joined(fetched, [parts[query.name] for query in plan.queries])
+
+
+def _asked_too_late(samples: Samples, query: str) -> Samples:
+    """The mark of a query whose answer nobody knows, in place of what was fetched of it."""
+    import numpy as np
+
+    why = "the evidence of this day does not hold it, and the server has forgotten the day, so what rests on it"
+    mark = {f"{query}.unknown": np.ones(samples.steps)}
+    return replace(samples, columns=mark, warnings=(f"{query}: {why} has no data",))
 
 
 def _check(archive: Archive, number: int, found: Gathered) -> None:
@@ -232,5 +265,6 @@ def _warned(archive: Archive, source: Source, number: int, samples: Samples) -> 
     why = "an earlier collection saw more of this day; see evidence/replaced"
     if isinstance(source, Forgotten):
         why = "the evidence of this day is of another query, so what rests on it has no data"
-    warnings = tuple(f"{name}: {why}" for name in archive.lost(number, samples))
+    lost = [name for name in archive.lost(number, samples) if name not in unknown(samples)]
+    warnings = tuple(f"{name}: {why}" for name in lost)
     return replace(samples, warnings=(*samples.warnings, *warnings))

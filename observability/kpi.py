@@ -28,7 +28,7 @@ def step_values(kpi: Kpi, samples: Samples, prices: PriceList | None = None) -> 
         return _quantile(kpi, bounds, cumulative)
     if kpi.kind is Kind.INCIDENTS:
         firing = np.nan_to_num(_column(samples, kpi.query))
-        return np.where(np.isnan(_column(samples, kpi.denominator)), np.nan, firing)
+        return np.where(np.isnan(_column(samples, kpi.denominator)) | _is_unknown(kpi, samples), np.nan, firing)
     if kpi.kind is Kind.COST:
         costs = list(cost_per_hour(samples, prices).values())
         return np.sum(costs, axis=0, dtype=np.float64) if costs else _missing(samples)
@@ -47,7 +47,8 @@ def observed_share(kpi: Kpi, samples: Samples, prices: PriceList | None = None) 
         return _is_seen(step_values(kpi, samples, prices))
     query = kpi.denominator or kpi.query
     column = _is_seen(_column(samples, f"{query}.le.+Inf" if kpi.kind is Kind.QUANTILE else query))
-    return np.where(column > 0, samples.columns.get(f"{query}.seen", column), 0.0)
+    is_seen = (column > 0) & ~_is_unknown(kpi, samples)
+    return np.where(is_seen, samples.columns.get(f"{query}.seen", column), 0.0)
 
 
 def _is_seen(column: Array) -> Array:
@@ -106,8 +107,10 @@ def rate_totals(kpi: Kpi, samples: Samples, start: int = 0, stop: int | None = N
 
 
 def ratio_counts(kpi: Kpi, samples: Samples) -> tuple[Array, Array]:
-    """Numerator and denominator per step. Events that were never seen are 0 where the total was seen, else missing."""
+    """Numerator and denominator per step. Events that were never seen are 0 where the total was seen, else missing;
+    both are missing where one of them is unknown."""
     numerator, denominator = _column(samples, kpi.numerator), _column(samples, kpi.denominator)
+    denominator = np.where(_is_unknown(kpi, samples), np.nan, denominator)
     return np.where(np.isnan(denominator), np.nan, np.nan_to_num(numerator)), denominator
 
 
@@ -186,6 +189,14 @@ def _share(kpi: Kpi, numerator: Array, denominator: Array) -> Array:
     with np.errstate(invalid="ignore", divide="ignore"):
         share = np.where(denominator > 0, numerator / denominator, np.nan)
     return kpi.scale * (1.0 - share if kpi.complement else share)
+
+
+def _is_unknown(kpi: Kpi, samples: Samples) -> np.ndarray[tuple[int], np.dtype[np.bool_]]:
+    """Where nobody knows what a query of the KPI returned: not to be taken for a query that returned nothing."""
+    is_unknown = np.zeros(_missing(samples).size, dtype=np.bool_)
+    for name in kpi.operands:
+        is_unknown |= _column(samples, f"{name}.unknown") > 0
+    return is_unknown
 
 
 def _column(samples: Samples, name: str | None) -> Array:

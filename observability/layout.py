@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING
 
@@ -58,6 +58,11 @@ class Layout:
 
     def report(self, service: str) -> str:
         return self.key(service, REPORT_DIR, REPORT)
+
+    @property
+    def of_other_services(self) -> Layout:
+        """The layout that was this one's before one service became several, or several became one."""
+        return replace(self, services=self.services[:1] if len(self.services) > 1 else self.services * 2)
 
     @property
     def folders(self) -> list[str]:

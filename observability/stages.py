@@ -127,13 +127,14 @@ def collect_day(
 ) -> list[str]:
     """Day ``number`` of every service that has a baseline, against its GA day.
 
-    A day that is not over is refused, unless ``partial``. A service without data on it is warned of.
+    A day that is not over is refused, unless ``partial``. A service without data on it is warned of. Of a day without
+    any data, what was written of it before is deleted, so that no later stage takes it for a day of this week.
     """
     if not FIRST_DAY <= number <= LAST_DAY:
         raise ConfigError(f"--day-number {number} is not a day of the week after GA; give {FIRST_DAY} to {LAST_DAY}.")
     window = release.calendar.window(number)
     if now >= window.end:
-        fetched = collect(release, source, layout, number, warn).services
+        fetched = _collected(release, source, layout, number, warn)
     else:
         over = whole_steps(release, window, now) if partial else None
         if over is None:
@@ -147,6 +148,16 @@ def collect_day(
         warn(f"No KPI returned data on day {number} for {service}; its summary says so.")
     days = summaries(release, source, number, judged, baselines, partial=now < window.end)
     return [layout.store.write(layout.day_summary(service, number), day) for service, day in days.items()]
+
+
+def _collected(release: Release, source: Source, layout: Layout, number: int, warn: Warn) -> Mapping[str, Samples]:
+    try:
+        return collect(release, source, layout, number, warn).services
+    except NotEnoughDataError:
+        for service in release.services:
+            layout.store.delete(layout.day_summary(service, number))
+            layout.store.delete(layout.health(service, number))
+        raise
 
 
 def record(

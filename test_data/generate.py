@@ -48,7 +48,7 @@ def write_recording(week: Week, root: Path) -> None:
             kpis = {name: step_values(kpi, samples, release.prices) for name, kpi in release.kpis.items()}
             path = root / evidence_path(release.services, service, day)
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(encode_evidence(samples, kpis, Origin.of(release.plan, source)))
+            path.write_bytes(encode_evidence(samples, kpis, Origin.of(release.plan, service, source)))
     index = Recorded.of(release.plan, release.calendar, source)
     (root / RECORDING).write_text(index.model_dump_json(indent=2) + "\n", encoding="utf-8")
 

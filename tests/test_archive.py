@@ -136,3 +136,78 @@ def test_a_file_that_nobody_can_read_is_refused_unless_another_generation_stands
     keep(kept, {name: until(10, values) for name, values in WHOLE.items()})
     path.write_bytes(content)
     assert kept.lacking([1], SERVER) == {}
+
+
+CLIENT_ERRORS = """
+only: [overall_error_rate, request_rate, client_error_rate]
+queries: {http_4xx: {type: counter, promql: 'last_over_time(http_4xx{$match}[$step])'}}
+kpis:
+  client_error_rate: {about: Bad requests., kind: ratio, numerator: http_4xx, denominator: http_requests, scale: 100,
+                      unit: "%", direction: lower is better, category: errors}
+"""
+
+
+def test_a_new_kpi_leaves_what_is_held_of_the_queries_it_shares(tmp_path: Path) -> None:
+    keep(archive(tmp_path), WHOLE)
+    (tmp_path / "release.yaml").write_text(
+        RELEASE.replace("only: [overall_error_rate, db_connections]\n", CLIENT_ERRORS)
+    )
+    found = load(tmp_path / "release.yaml")
+    edited = Archive(found, Layout(Store(tmp_path / "out"), found.services))
+    assert edited.lacking([1], SERVER) == {"http_4xx": [1]}
+    assert {name: list(values) for name, values in WHOLE.items()} == best(edited)
+
+
+def test_the_evidence_of_another_day_is_refused_under_a_days_name(tmp_path: Path) -> None:
+    kept = archive(tmp_path)
+    keep(kept, WHOLE, day=1)
+    evidence = tmp_path / "out/evidence"
+    (evidence / "day_02.csv.gz").write_bytes((evidence / "day_01.csv.gz").read_bytes())
+    with pytest.raises(ConfigError, match=r"day_02\.csv\.gz .*'2025-11-19T00:00:00Z' stands where the step 2025-11-20"):
+        kept.lacking([2], SERVER)
+
+
+def of_services(tmp_path: Path, services: str) -> Archive:
+    return archive(tmp_path, f"services: [{services}]\n")
+
+
+def keep_services(archive: Archive, services: str) -> None:
+    window = archive.release.calendar.window(1)
+    found = {
+        name: Samples(name, window, 3600, {"db_sessions": np.full(24, float(len(name)))})
+        for name in services.split(", ")
+    }
+    archive.keep(1, found, {}, SourceInfo(prometheus=SERVER, step_s=3600))
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "stay"),
+    [
+        ("a, bb", "bb, a", {"a", "bb"}),
+        ("a, bb", "a, bb, ccc", {"a", "bb"}),
+        ("a, bb, ccc", "ccc, a", {"a", "ccc"}),
+        ("a, bb", "bb", {"bb"}),
+        ("bb", "a, bb", {"bb"}),
+    ],
+    ids=["reordered", "added", "removed", "one is left", "one gets company"],
+)
+def test_the_services_that_stay_keep_their_evidence(tmp_path: Path, before: str, after: str, stay: set[str]) -> None:
+    keep_services(of_services(tmp_path, before), before)
+    edited = of_services(tmp_path, after)
+    found = edited.best(1, SERVER)
+    assert found.keys() == stay
+    for name, evidence in found.items():
+        assert evidence.held(edited.release.plan) == {"http_requests", "http_errors", "db_sessions"}
+        assert list(evidence.samples.columns["db_sessions"]) == [len(name)] * 24
+
+
+def test_the_evidence_of_another_service_is_refused_under_a_services_name(tmp_path: Path) -> None:
+    kept = of_services(tmp_path, "a, bb")
+    keep_services(kept, "a, bb")
+    evidence = tmp_path / "out/a/evidence/day_01.csv.gz"
+    evidence.write_bytes((tmp_path / "out/bb/evidence/day_01.csv.gz").read_bytes())
+    assert kept.best(1, SERVER).keys() == {"bb"}
+    with pytest.raises(ConfigError, match=r"out/a/evidence/day_01\.csv\.gz is of the service 'bb', not of 'a'"):
+        kept.lacking([1], SERVER)
+    keep_services(kept, "a, bb")
+    assert len(list((tmp_path / "out/a/evidence/replaced").iterdir())) == 1  # what it replaced is not lost

@@ -67,6 +67,22 @@ def test_errors_that_were_never_seen_are_0_only_where_requests_were_seen():
     assert folded(ERRORS, samples({"http_errors": [5, 5]})) is None
 
 
+@pytest.mark.parametrize(
+    ("kpi", "columns"),
+    [
+        (ERRORS, {"http_requests": [9, 9], "http_errors.unknown": [1, 1]}),
+        (INCIDENTS, {"targets": [3, 3], "critical_alerts.unknown": [1, 1]}),
+    ],
+    ids=["a ratio", "incidents"],
+)
+def test_a_query_that_is_unknown_is_not_one_that_returned_nothing(kpi, columns):
+    """Of nothing returned, the share of errors and the number of alerts would be 0."""
+    found = samples(columns)
+    np.testing.assert_array_equal(step_values(kpi, found), [NAN, NAN])
+    assert folded(kpi, found) is None
+    assert observed_share(kpi, found).tolist() == [0, 0]
+
+
 def test_without_traffic_there_is_no_ratio_but_it_was_observed():
     found = requests([0, 0], [0, 0])
     assert folded(AVAILABILITY, found) is None

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from observability.errors import ConfigError, NotEnoughDataError
 from observability.model import Calendar, Plan, Query, Samples, SourceInfo
-from observability.sources.evidence import Evidence, Origin, decode_evidence, encode_evidence
+from observability.sources.evidence import Evidence, Origin, decode_evidence, encode_evidence, recorded_queries
 from observability.sources.recording import Recorded, Recording, evidence_path
 
 GA = datetime(2025, 11, 18, tzinfo=UTC)
@@ -31,7 +31,7 @@ def query(name, kind="gauge"):
 
 QUERIES = (query("up"), query("lat", "buckets"), query("alerts", "alerts"), query("absent"))
 PLAN = Plan(("shop",), None, STEP, QUERIES)
-ORIGIN = Origin.of(PLAN, SOURCE)
+ORIGIN = Origin.of(PLAN, "shop", SOURCE)
 COLUMNS = {
     "up": np.array([0.1 + 0.2, NAN, -0.0, 1e-07, 12.0, 1e300] * 4),
     "lat.le.0.5": np.arange(24.0),
@@ -200,7 +200,7 @@ def record(root, plan=PLAN, days=(1,), samples=SAMPLES):
             path = root / evidence_path(plan.services, service, day)
             path.parent.mkdir(parents=True, exist_ok=True)
             of_day = replace(samples, service=service, window=CALENDAR.window(day))
-            path.write_bytes(encode(of_day, origin=Origin.of(plan, SOURCE)))
+            path.write_bytes(encode(of_day, origin=Origin.of(plan, service, SOURCE)))
     return Recording(root)
 
 
@@ -322,7 +322,7 @@ def test_a_file_of_other_queries_is_refused_whatever_the_index_says(tmp_path):
     """As a collection that was stopped half-way leaves it."""
     source = record(tmp_path)
     other = Plan(("shop",), None, STEP, (QUERIES[0].model_copy(update={"promql": "vector(1)"}), *QUERIES[1:]))
-    (tmp_path / WHERE).write_bytes(encode(origin=Origin.of(other, SOURCE)))
+    (tmp_path / WHERE).write_bytes(encode(origin=Origin.of(other, "shop", SOURCE)))
     with pytest.raises(ConfigError, match=r"day_01\.csv\.gz holds the query 'up' as gauge vector\(1\), not as"):
         source.fetch(PLAN, DAY)
 
@@ -354,3 +354,35 @@ def test_a_broken_index_is_named(tmp_path, text, message):
     with pytest.raises(ConfigError, match=message) as raised:
         Recording(tmp_path)
     assert str(raised.value).startswith(str(tmp_path / "recording.json"))
+
+
+SEVERAL = Plan(
+    ("shop", "my-desk"),
+    "service",
+    STEP,
+    (Query(name="up", type="gauge", promql='up{env="a",service=~"shop|my\\\\-desk"}'),),
+)
+
+
+def test_the_queries_stand_in_a_file_as_for_its_service_alone():
+    origin = Origin.of(SEVERAL, "my-desk", SOURCE)
+    assert (origin.service, origin.queries["up"].promql) == ("my-desk", 'up{env="a",service="my-desk"}')
+    assert origin.held(SEVERAL, "my-desk") == {"up"}
+    assert origin.held(SEVERAL, "shop") == set()
+
+
+def test_a_file_of_an_older_version_is_read(tmp_path):
+    """It names no service, and has the queries as they were asked for all services."""
+    source = record(tmp_path, SEVERAL)
+    old = Origin(source=SOURCE.prometheus, queries=recorded_queries(SEVERAL))
+    path = tmp_path / "shop" / WHERE
+    path.write_bytes(encode(replace(SAMPLES, warnings=()), origin=old))
+    assert b'"service"' not in gzip.decompress(path.read_bytes())
+    assert list(source.fetch(SEVERAL, DAY)["shop"].columns) == ["up"]
+
+
+def test_the_evidence_of_another_service_is_refused(tmp_path):
+    source = record(tmp_path, SEVERAL)
+    (tmp_path / "shop" / WHERE).write_bytes((tmp_path / "my-desk" / WHERE).read_bytes())
+    with pytest.raises(ConfigError, match=r"shop/evidence/day_01\.csv\.gz is of the service 'my-desk', not of 'shop'"):
+        source.fetch(SEVERAL, DAY)

@@ -12,10 +12,11 @@ from observability.artifacts import DaySummary, PreReleaseSummary
 from observability.definitions import Release
 from observability.errors import NotEnoughDataError, SourceError
 from observability.layout import Layout
-from observability.model import Plan, Samples, SourceInfo, Window
+from observability.model import SERVER_WARNED, Plan, Samples, SourceInfo, Window
 from observability.release import load
 from observability.report import ReleaseIndex, Retrospective
 from observability.sources.evidence import Evidence, decode_evidence
+from observability.sources.recording import Forgotten
 from observability.store import Store
 
 GA = datetime(2025, 11, 18, tzinfo=UTC)
@@ -31,6 +32,10 @@ service_label: service
 ONLY = "only: [request_rate, overall_error_rate, db_connections, redis_memory_bytes]\n"
 COUNTERS = {"http_requests", "http_errors"}
 ALL = COUNTERS | {"db_sessions", "redis_memory"}
+TOO_LATE = (
+    "http_errors: the evidence of this day does not hold it, and the server has forgotten the day, so what rests on it "
+    "has no data"
+)
 OTHER_SESSIONS = "queries: {db_sessions: 'sum by ($by) (sessions{$match})'}\n"
 
 
@@ -43,6 +48,7 @@ class Server:
         self.retained = GA - timedelta(days=99)
         self.without: dict[str, Sequence[datetime]] = {}
         self.down_at: datetime | None = None
+        self.partial: set[datetime] = set()
 
     def info(self, plan: Plan) -> SourceInfo:
         return SourceInfo(prometheus=self.url, step_s=plan.step_s)
@@ -55,9 +61,11 @@ class Server:
 
     def _samples(self, plan: Plan, window: Window, service: str) -> Samples:
         there = window.start >= self.retained and window.start not in self.without.get(service, ())
-        names = {query.name: number(query.promql) for query in plan.queries if there}
+        half = 0.5 if window.start in self.partial else 1.0
+        names = {query.name: half * number(query.promql) for query in plan.queries if there}
         columns = {name: np.full(window.steps(plan.step_s), value) for name, value in names.items()}
-        return Samples(service, window, plan.step_s, columns, tuple(f"{name}: partial" for name in names))
+        warned = f"{SERVER_WARNED}store-2 is gone" if half < 1 else "partial"
+        return Samples(service, window, plan.step_s, columns, tuple(f"{name}: {warned}" for name in names))
 
 
 def number(promql: str) -> float:
@@ -153,15 +161,17 @@ def test_a_changed_query_is_asked_for_alone(tmp_path: Path, server: Server) -> N
 
 
 def test_what_a_ratio_relates_is_of_one_answer_and_nothing_is_lost_by_asking(tmp_path: Path, server: Server) -> None:
-    """Else a server that has forgotten the errors would make the requests at hand a day without errors."""
+    """The server has forgotten the errors: a day of requests at hand is not a day without errors."""
     before, days = summary(tmp_path), days_before(tmp_path)
     collect(tmp_path, server, ONLY + "queries: {http_errors: 'errors_total{$match}'}\n")
     assert set(map(frozenset, server.asked.values())) == {frozenset(COUNTERS)}
     after = summary(tmp_path)
     assert after.kpis["overall_error_rate"].value is None
-    assert after.kpis["request_rate"].value is None
+    assert after.kpis["overall_error_rate"].coverage == 0
+    assert after.kpis["request_rate"] == before.kpis["request_rate"]
     assert after.kpis["db_connections"] == before.kpis["db_connections"]
-    assert "http_requests: an earlier collection saw more of this day; see evidence/replaced" in after.source_warnings
+    assert [text for text in after.source_warnings if text.startswith("http_errors: ")] == [TOO_LATE]
+    assert "http_errors" not in evidence(tmp_path).origin.queries
     collect(tmp_path, server)
     assert server.asked == {}
     assert (summary(tmp_path), days_before(tmp_path)) == (before, days)
@@ -237,16 +247,19 @@ def test_the_detector_asks_only_for_what_no_evidence_holds(tmp_path: Path, serve
 # The week
 
 
-def run(tmp_path: Path, server: Server, found: Release | None = None) -> tuple[ReleaseIndex, list[str], list[str]]:
+def run(
+    tmp_path: Path, server: Server | Forgotten, found: Release | None = None
+) -> tuple[ReleaseIndex, list[str], list[str]]:
     """Run the week on the server: what came out, the stages that ran, and the warnings."""
     found, ran, warned = found or release(tmp_path), list[str](), list[str]()
-    server.asked.clear()
+    if isinstance(server, Server):
+        server.asked.clear()
     index = week.Week(
         release=found,
         source=server,
         layout=layout_of(tmp_path, found),
         setting=stages.detector_setting(),
-        identity=server.url,
+        identity=server.info(found.plan).prometheus,
         now=found.calendar.window(7).end,
         report=lambda stage, did_run: ran.append(stage) if did_run else None,
         warn=warned.append,
@@ -317,3 +330,107 @@ def test_an_index_of_services_that_are_gone_is_removed(tmp_path: Path) -> None:
     assert not (tmp_path / "out/index.json").exists()
     assert not (tmp_path / "out/index.md").exists()
     assert (tmp_path / "out/docs/final/GA_7DAY_RETROSPECTIVE.md").is_file()
+
+
+CLIENT_ERRORS = """
+only: [request_rate, overall_error_rate, client_error_rate]
+queries: {http_4xx: {type: counter, promql: 'last_over_time(http_4xx{$match}[$step])'}}
+kpis:
+  client_error_rate: {about: Bad requests., kind: ratio, numerator: http_4xx, denominator: http_requests, scale: 100,
+                      unit: "%", direction: lower is better, category: errors}
+"""
+
+
+def test_a_new_ratio_on_a_server_that_has_forgotten_costs_nothing_that_is_held(tmp_path: Path, server: Server) -> None:
+    before = summary(tmp_path).kpis
+    collect(tmp_path, server, CLIENT_ERRORS)
+    assert server.asked[GA] == {*COUNTERS, "http_4xx"}
+    after = summary(tmp_path).kpis
+    assert (after["client_error_rate"].value, after["client_error_rate"].coverage) == (None, 0)
+    assert [after[name] for name in ("request_rate", "overall_error_rate")] == [
+        before[name] for name in ("request_rate", "overall_error_rate")
+    ]
+    found = release(tmp_path, CLIENT_ERRORS)
+    forgotten = Forgotten(tmp_path / "out", found.plan, found.calendar)
+    stages.collect_ga(found, forgotten, layout_of(tmp_path, found), now=AFTER)
+    assert summary(tmp_path).kpis == after
+
+
+def test_a_new_ratio_on_a_server_that_has_forgotten_nothing_is_of_its_answer(tmp_path: Path) -> None:
+    server = Server()
+    collect(tmp_path, server)
+    found = collect(tmp_path, server, CLIENT_ERRORS)
+    rate = number(promql(found, "http_4xx")) / number(promql(found, "http_requests"))
+    assert summary(tmp_path).kpis["client_error_rate"].value == pytest.approx(100 * rate)
+    collect(tmp_path, server, CLIENT_ERRORS)
+    assert server.asked == {}
+
+
+def test_what_the_server_warned_of_is_used_told_and_asked_for_again(tmp_path: Path) -> None:
+    server, day_2 = Server(), GA + timedelta(days=2)
+    server.partial = {day_2}
+    _, _, warned = run(tmp_path, server)
+    assert [text.partition(":")[0] for text in warned] == [
+        f"day 2 of {name} may not be whole" for name in ("shop", "desk")
+    ]
+    half = Store(tmp_path / "out").read("shop/stability/day_02_summary.json", DaySummary, "").kpis["request_rate"].value
+    found = release(tmp_path)
+    forgotten = Forgotten(tmp_path / "out", found.plan, found.calendar)
+    (tmp_path / "out/shop/stability/day_02_summary.json").unlink()
+    assert run(tmp_path, forgotten)[2] == warned
+    day = Store(tmp_path / "out").read("shop/stability/day_02_summary.json", DaySummary, "")
+    assert day.kpis["request_rate"].value == half
+    server.partial = set()
+    _, ran, warned = run(tmp_path, server)
+    assert (server.asked, warned) == ({day_2: ALL}, [])
+    day = Store(tmp_path / "out").read("shop/stability/day_02_summary.json", DaySummary, "")
+    assert half is not None
+    assert day.kpis["request_rate"].value == pytest.approx(2 * half)
+    assert ran[0] == "day 2"
+    run(tmp_path, server)
+    assert server.asked == {}
+
+
+def test_a_baseline_that_the_server_warned_of_is_told_and_asked_for_again(tmp_path: Path) -> None:
+    server, found, warned = Server(), release(tmp_path), list[str]()
+    server.partial = {GA - timedelta(days=3)}
+    stages.collect_ga(found, server, layout_of(tmp_path, found), now=AFTER, warn=warned.append)
+    assert [text for text in warned if text.startswith("day -3 of shop may not be whole")]
+    server.partial = set()
+    collect(tmp_path, server)
+    assert server.asked == {GA - timedelta(days=3): ALL}
+
+
+def test_what_the_server_warned_of_and_has_forgotten_since_stands(tmp_path: Path) -> None:
+    server = Server()
+    server.partial = {GA}
+    collect(tmp_path, server)
+    before = summary(tmp_path).kpis
+    server.retained = AFTER
+    collect(tmp_path, server)
+    assert server.asked == {GA: ALL}
+    assert summary(tmp_path).kpis == before
+
+
+@pytest.mark.parametrize("services", ["[desk, shop]", "[shop, desk, third]", "[shop]"])
+def test_the_services_that_stay_are_not_asked_for_again(tmp_path: Path, server: Server, services: str) -> None:
+    before, days = summary(tmp_path), days_before(tmp_path)
+    found = release(tmp_path, head=HEAD.replace("[shop, desk]", services))
+    stages.collect_ga(found, server, layout_of(tmp_path, found), now=AFTER)
+    folder = tmp_path / "out" / ("shop" if "," in services else "")
+    after = Store(folder).read("ga_kpis/ga_kpi_summary.json", DaySummary, "")
+    past = Store(folder).read("ga_kpis/pre_release_summary.json", PreReleaseSummary, "").days
+    assert (after.kpis, [day.kpis for day in past]) == (before.kpis, [day.kpis for day in days])
+    assert (server.asked == {}) is ("third" not in services)
+
+
+def test_a_day_that_has_lost_its_evidence_leaves_no_summary(tmp_path: Path) -> None:
+    server = Server()
+    run(tmp_path, server)
+    server.retained = AFTER
+    for service in ("shop", "desk"):
+        (tmp_path / f"out/{service}/evidence/day_03.csv.gz").unlink()
+    _, _, warned = run(tmp_path, server)
+    assert any("for day 3" in text for text in warned)
+    assert not list((tmp_path / "out").rglob("day_03_*"))
+    assert len(list((tmp_path / "out").rglob("day_04_*"))) == 4

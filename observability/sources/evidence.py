@@ -1,9 +1,9 @@
 """Evidence files: what the queries returned for one service and day, and which queries they were.
 
-An evidence file is gzipped CSV in UTF-8. Lines that begin with ``# `` come first: a JSON object with the source and the
-queries that it was asked, so that no other file has to be believed about them, and then each warning as a JSON string.
-The header is ``time``, the KPIs' names, and ``query.<column>`` for each raw column. A row is one step: its start in
-UTC, and floats as ``repr`` writes them; an empty field is a step without a sample.
+An evidence file is gzipped CSV in UTF-8. Lines that begin with ``# `` come first: a JSON object with the source, the
+service and the queries that were asked, so that no other file has to be believed about them, and then each warning as a
+JSON string. The header is ``time``, the KPIs' names, and ``query.<column>`` for each raw column. A row is one step: its
+start in UTC, and floats as ``repr`` writes them; an empty field is a step without a sample.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from observability.errors import ConfigError
-from observability.model import Frozen, Plan, Query, Samples, SourceInfo, Window, format_instant, query_of
+from observability.model import Frozen, Plan, Samples, SourceInfo, Window, format_instant, query_of
 
 if TYPE_CHECKING:
     from observability.model import Array
@@ -37,22 +37,41 @@ class RecordedQuery(Frozen):
 
 
 def recorded_queries(plan: Plan) -> dict[str, RecordedQuery]:
+    """The plan's queries, as they are asked."""
     return {query.name: RecordedQuery(type=query.type, promql=query.promql) for query in plan.queries}
 
 
+def own_queries(plan: Plan, service: str) -> dict[str, RecordedQuery]:
+    """The plan's queries, as they would be asked for the service alone."""
+    return {q.name: RecordedQuery(type=q.type, promql=plan.promql_of(q, service)) for q in plan.queries}
+
+
 class Origin(Frozen):
-    """What an evidence file says of itself: whom was asked, and what. A query without a column returned nothing."""
+    """What an evidence file says of itself: whom was asked, for which service, and what. A query without a column
+    returned nothing.
+
+    The queries stand there as for this service alone, so that it does not matter which others are watched. ``service``
+    is None where no label tells services apart. Files of older versions have none either, and the queries as they were
+    asked for all services.
+    """
 
     source: str
+    service: str | None = None
     queries: dict[str, RecordedQuery]
 
     @classmethod
-    def of(cls, plan: Plan, source: SourceInfo) -> Self:
-        return cls(source=source.prometheus, queries=recorded_queries(plan))
+    def of(cls, plan: Plan, service: str, source: SourceInfo) -> Self:
+        named = service if plan.service_label is not None else None
+        return cls(source=source.prometheus, service=named, queries=own_queries(plan, service))
 
-    def holds(self, query: Query) -> bool:
-        """Whether the very query was asked, and not another one of its name."""
-        return self.queries.get(query.name) == RecordedQuery(type=query.type, promql=query.promql)
+    def held(self, plan: Plan, service: str) -> set[str]:
+        """The plan's queries that the file is of, and not of others of their names."""
+        asked, own = recorded_queries(plan), own_queries(plan, service)
+        return {name for name, query in self.queries.items() if query in (own.get(name), asked.get(name))}
+
+    def check_service(self, service: str, where: str) -> None:
+        if self.service not in (None, service):
+            raise ConfigError(f"{where} is of the service '{self.service}', not of '{service}'; move or delete it.")
 
 
 @dataclass(frozen=True)
@@ -61,6 +80,10 @@ class Evidence:
 
     origin: Origin
     samples: Samples
+
+    def held(self, plan: Plan) -> set[str]:
+        """The plan's queries that it holds."""
+        return self.origin.held(plan, self.samples.service)
 
 
 def select(samples: Samples, queries: Collection[str]) -> Samples:
@@ -82,7 +105,8 @@ def encode_evidence(samples: Samples, kpis: Mapping[str, Array], origin: Origin)
     """One service's day as an evidence file; the same samples give the same bytes. ``kpis``: each of shape (steps,)."""
     columns = {**kpis, **{f"{RAW}{name}": values for name, values in samples.columns.items()}}
     text = io.StringIO()
-    text.writelines(f"# {json.dumps(comment)}\n" for comment in (origin.model_dump(), *samples.warnings))
+    comments = (origin.model_dump(exclude_none=True), *samples.warnings)
+    text.writelines(f"# {json.dumps(comment)}\n" for comment in comments)
     csv.writer(text, lineterminator="\n").writerow(["time", *columns])
     times = _times(samples.window.start, samples.steps, samples.step_s)
     fields = [["" if number == "nan" else number for number in map(repr, c.tolist())] for c in columns.values()]
@@ -94,11 +118,13 @@ def encode_evidence(samples: Samples, kpis: Mapping[str, Array], origin: Origin)
 
 
 def decode_evidence(data: bytes, service: str, window: Window, step_s: int, where: str) -> Evidence:
-    """The origin and the raw columns of an evidence file, which must hold exactly the steps of ``window``.
+    """The origin and the raw columns of an evidence file, which must be of the service and hold exactly the steps of
+    ``window``.
 
     Every defect is one ``ConfigError`` that names ``where``.
     """
     table = parse(data, where)
+    table.origin.check_service(service, where)
     check_times(table.times, window.start, step_s, where)
     expected = window.steps(step_s)
     if len(table.times) != expected:

@@ -23,14 +23,22 @@ from observability.model import (
     Frozen,
     Instant,
     Plan,
-    Query,
     Samples,
     SourceInfo,
     Window,
     format_instant,
     query_of,
 )
-from observability.sources.evidence import Origin, RecordedQuery, Table, check_times, parse, recorded_queries, select
+from observability.sources.evidence import (
+    Origin,
+    RecordedQuery,
+    Table,
+    check_times,
+    own_queries,
+    parse,
+    recorded_queries,
+    select,
+)
 
 RECORDING = "recording.json"
 
@@ -104,7 +112,7 @@ class Recording:
         except OSError as error:
             raise ConfigError(f"{path} cannot be read: {error.strerror or error}.") from None
         check_times(table.times, day.start, plan.step_s, str(path))
-        self._check_origin(table.origin, plan, str(path))
+        self._check_origin(table.origin, plan, service, str(path))
         return _part(table, plan, service, window, int(skipped), str(path))
 
     def _check(self, plan: Plan) -> None:
@@ -119,20 +127,23 @@ class Recording:
                     f"{where} does not hold the service '{service}'; it holds {', '.join(self.recorded.services)}."
                 )
 
-    def _check_origin(self, origin: Origin, plan: Plan, where: str) -> None:
+    def _check_origin(self, origin: Origin, plan: Plan, service: str, where: str) -> None:
+        origin.check_service(service, where)
         if origin.source != self.recorded.source.prometheus:
             raise ConfigError(
                 f"{where} comes from {origin.source}, and {self.root / RECORDING} names "
                 f"{self.recorded.source.prometheus}; collect the day again from the one of them that is meant."
             )
+        held = origin.held(plan, service)
         for query in plan.queries:
-            _check_query(query, origin, where)
+            if query.name not in held:
+                raise _not_held(query.name, own_queries(plan, service)[query.name], origin, where)
 
 
 class Forgotten:
     """The server that a folder's evidence came from, when it has forgotten everything: what is at hand is all there is.
 
-    The release must be of the recorded calendar, step and services, because evidence of others is of no use to it.
+    The release must be of the recorded calendar and step, because evidence of others is of no use to it.
     """
 
     def __init__(self, root: Path, plan: Plan, calendar: Calendar) -> None:
@@ -159,19 +170,17 @@ _SHOWN: Mapping[str, Callable[[Recorded], str]] = {
     "`ga:`": lambda recorded: format_instant(recorded.ga),
     "`day:`": lambda recorded: f"{recorded.day_s}s",
     "`step:`": lambda recorded: f"{recorded.step_s}s",
-    "`services:`": lambda recorded: ", ".join(recorded.services),
 }
 
 
-def _check_query(query: Query, origin: Origin, where: str) -> None:
-    recorded = origin.queries.get(query.name)
+def _not_held(name: str, query: RecordedQuery, origin: Origin, where: str) -> ConfigError:
+    recorded = origin.queries.get(name)
     if recorded is None:
-        raise ConfigError(f"{where} does not hold the query '{query.name}'; leave out the KPIs that need it.")
-    if not origin.holds(query):
-        raise ConfigError(
-            f"{where} holds the query '{query.name}' as {recorded.type} {recorded.promql}, not as {query.type} "
-            f"{query.promql}; use the release file that the recording was made with."
-        )
+        return ConfigError(f"{where} does not hold the query '{name}'; leave out the KPIs that need it.")
+    return ConfigError(
+        f"{where} holds the query '{name}' as {recorded.type} {recorded.promql}, not as {query.type} "
+        f"{query.promql}; use the release file that the recording was made with."
+    )
 
 
 def _read_index(path: Path) -> Recorded:
