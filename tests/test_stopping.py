@@ -160,10 +160,10 @@ def test_a_wait_is_stopped_at_once_and_leaves_the_folder_to_others(
 ) -> None:
     """The GA day is still to come, so that the collector would wait for years; the folder is free meanwhile."""
     server.release_file(tmp_path)
-    command = [*BASELINE[:2], "--ga-timestamp", "2999-01-01T00:00:00Z", "--output-dir", "out/ga_kpis"]
+    command = [*BASELINE[:2], "--ga-timestamp", "2199-01-01T00:00:00Z", "--output-dir", "out/ga_kpis"]
     with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None
-        assert process.stderr.readline() == "the GA day ends at 2999-01-02T00:00:00Z; waiting for it.\n"
+        assert process.stderr.readline() == "the GA day ends at 2199-01-02T00:00:00Z; waiting for it.\n"
         assert subprocess.run([*BASELINE, *AFTER], cwd=tmp_path, capture_output=True, check=False).returncode == 0
         process.send_signal(number)
         assert process.wait(30) == 128 + number
@@ -200,14 +200,14 @@ def on_a_terminal(command: list[str], folder: Path, until: str) -> int:
 
 
 def test_the_wait_shows_a_bar_on_a_terminal(tmp_path: Path) -> None:
-    command = [*BASELINE[:2], "--ga-timestamp", "2999-01-01T00:00:00Z"]
+    command = [*BASELINE[:2], "--ga-timestamp", "2199-01-01T00:00:00Z"]
     assert on_a_terminal(command, tmp_path, "0:00:00 over ━━━") == 130
 
 
-def test_recording_shows_days_samples_and_the_time_that_is_left_on_a_terminal(server: Gauges, tmp_path: Path) -> None:
+def test_recording_shows_days_values_and_the_time_that_is_left_on_a_terminal(server: Gauges, tmp_path: Path) -> None:
     server.release_file(tmp_path)
     server.held = 3
-    assert on_a_terminal([*RECORD, *AFTER], tmp_path, " 10/15 days, 480 samples, ") == 130
+    assert on_a_terminal([*RECORD, *AFTER], tmp_path, " 10/15 days, 480 values, ") == 130
 
 
 # What a killed command leaves
