@@ -21,7 +21,7 @@ from urllib3.exceptions import MaxRetryError
 from urllib3.util.retry import Retry
 
 from observability.errors import ConfigError
-from observability.http_config import without_credentials
+from observability.http_config import is_server_url, without_credentials
 from observability.model import PrometheusSettings
 from observability.sources import credentials
 
@@ -180,12 +180,7 @@ def _excepts(name: str, host: str, port: int) -> bool:
 
 
 def _checked(url: str) -> SplitResult:
-    try:
-        parts = urlsplit(url)
-        usable = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
-    except ValueError:
-        usable = False
-    if not usable or re.search(r"[\s?#]", url):
+    if not is_server_url(url):
         shown = "(not shown: it may hold a password)" if re.search("[@?#]", url) else f"'{url}'"
         raise ConfigError(f"The Prometheus URL {shown} cannot be used; write it like http://localhost:9090.")
-    return parts
+    return urlsplit(url)
