@@ -6,6 +6,7 @@ Nothing that was seen is lost by collecting again: a file that holds more than t
 
 from __future__ import annotations
 
+import glob
 import hashlib
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -94,7 +95,10 @@ class Archive:
 
     def _generations_in(self, layout: Layout, service: str, number: int) -> Iterator[Evidence]:
         """What can be read of the day in one layout; in another one than the release's, only what names the service."""
-        for key in (layout.evidence(service, number), *layout.store.matching(layout.replaced(service, number, "*"))):
+        for key in (
+            layout.evidence(service, number),
+            *layout.store.matching(layout.replaced(glob.escape(service), number, "*")),
+        ):
             if not layout.store.exists(key):
                 continue
             try:

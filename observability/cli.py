@@ -40,19 +40,25 @@ app.command("slo")(slo_burn_down.main)
 app.command("retrospective")(retrospective_generator.main)
 
 
+def _version(wanted: bool) -> None:
+    if wanted:
+        print(__version__)
+        raise typer.Exit
+
+
 @app.callback()
 def postga(
-    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.", is_eager=True)] = False,
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and exit.", is_eager=True, callback=_version)
+    ] = False,
 ) -> None:
     """The week after a release, watched: baseline, daily summaries, anomalies, regressions, SLOs, retrospective.
 
-    Exit codes: 0 ok, 2 usage or configuration, 3 source unreachable, 4 not enough data, 70 bug.
+    Exit codes: 0 ok, 2 usage or configuration, 3 source unreachable, 4 not enough data, 70 bug,
+    130 Ctrl-C, 143 SIGTERM.
 
     Example: postga run release.yaml --output-dir week
     """
-    if version:
-        print(__version__)
-        raise typer.Exit
 
 
 def main() -> None:

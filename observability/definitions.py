@@ -37,7 +37,7 @@ class Direction(StrEnum):
 
 
 class Kind(StrEnum):
-    """How a KPI comes from its queries; ``judgement.summary`` holds the formulas."""
+    """How a KPI comes from its queries; ``observability.kpi`` holds the formulas."""
 
     GAUGE = "gauge"
     RATE = "rate"

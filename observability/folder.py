@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,6 +24,8 @@ def alone_in(layout: Layout) -> Iterator[None]:
     from filelock import FileLock, Timeout
 
     folder = Path(layout.store.root)
+    if re.match(r"\w+:/", layout.store.root):
+        raise ConfigError(f"{folder} is a URL, and days are collected into local folders; name one of them.")
     lock = FileLock(folder / LOCK, timeout=0)
     try:
         folder.mkdir(parents=True, exist_ok=True)

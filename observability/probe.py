@@ -68,7 +68,7 @@ def probe(release: Release, server: Server, now: datetime, clock: Callable[[], f
 
 def _hours(release: Release, now: datetime) -> list[Window]:
     """The hours to ask for, in whole steps: the second only where the first has nothing."""
-    steps = max(1, int(release.day / HOURS // release.step))
+    steps = int(release.day / HOURS // release.step)
     ends = {min(now, release.calendar.window(0).end) if now > release.ga else now: None, now: None}
     whole = [release.ga + (end - release.ga) // release.step * release.step for end in ends]
     return [Window(start=end - steps * release.step, end=end) for end in whole]

@@ -76,8 +76,18 @@ def _weeks(store: Store) -> dict[str, dict[int, DaySummary]]:
                 folder = "" if folder == name else folder.removesuffix(f"/{name}")
             if key not in folders.setdefault(folder, []):
                 folders[folder].append(key)
-    weeks = [_week(store, keys) for keys in folders.values()]
-    return {days[max(days)].service: days for days in weeks}
+    weeks: dict[str, dict[int, DaySummary]] = {}
+    held_by: dict[str, str] = {}
+    for folder, keys in folders.items():
+        days = _week(store, keys)
+        if not days:
+            continue
+        service = days[max(days)].service
+        if service in weeks:
+            both = " and ".join(store.location(one) for one in (held_by[service], folder))
+            raise ConfigError(f"{both} both hold the service '{service}'; name one of them.")
+        weeks[service], held_by[service] = days, folder
+    return weeks
 
 
 def _week(store: Store, keys: list[str]) -> dict[int, DaySummary]:

@@ -50,7 +50,7 @@ def main(
     if missing is not None:
         commands.warn(missing)
     source = gather.open_source(found, recording)
-    window = found.calendar.window(day_number)
+    window = stages.day_after_ga(found, day_number)
     present = wait_until_over(window, f"day {day_number}", now, at_most=WAIT_AT_MOST)
     with alone_in(layout), commands.progress(f"collecting day {day_number}"):
         written = stages.collect_day(

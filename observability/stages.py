@@ -114,6 +114,13 @@ def _pre_release(service: str, past: list[DaySummary]) -> PreReleaseSummary:
     return PreReleaseSummary(service=service, days=tuple(past), warnings=warnings)
 
 
+def day_after_ga(release: Release, number: int) -> Window:
+    """The window of one of the seven days; any other number is refused."""
+    if not FIRST_DAY <= number <= LAST_DAY:
+        raise ConfigError(f"--day-number {number} is not a day of the week after GA; give {FIRST_DAY} to {LAST_DAY}.")
+    return release.calendar.window(number)
+
+
 def collect_day(
     release: Release,
     source: Source,
@@ -130,9 +137,7 @@ def collect_day(
     A day that is not over is refused, unless ``partial``. A service without data on it is warned of. Of a day without
     any data, what was written of it before is deleted, so that no later stage takes it for a day of this week.
     """
-    if not FIRST_DAY <= number <= LAST_DAY:
-        raise ConfigError(f"--day-number {number} is not a day of the week after GA; give {FIRST_DAY} to {LAST_DAY}.")
-    window = release.calendar.window(number)
+    window = day_after_ga(release, number)
     if now >= window.end:
         fetched = _collected(release, source, layout, number, warn)
     else:

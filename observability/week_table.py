@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from observability.artifacts import FLAT_KEYS, DaySummary, KpiSummary
+from observability.comparable import has_same_hours, is_mostly_judged
 from observability.definitions import Direction, Kind
 from observability.judgement.summary import UNEXPECTED_DRIFT_PERCENT, drift_percent, same_buckets, worse
 from observability.model import Frozen, Instant
@@ -116,7 +117,7 @@ def _row(name: str, days: Mapping[int, DaySummary], latest: int | None) -> Row:
     )
     if latest is None or any(days[number].partial for number in {0, latest} & days.keys()):
         return row
-    if not _comparable(found.get(0), found.get(latest)):
+    if not _comparable(found.get(0), found.get(latest)) or not _compares(days, latest, name):
         return row
     return row.model_copy(update=_changes(row, latest, days[latest].share_floor(name)))
 
@@ -124,6 +125,12 @@ def _row(name: str, days: Mapping[int, DaySummary], latest: int | None) -> Row:
 def _comparable(one: KpiSummary | None, other: KpiSummary | None) -> bool:
     """Not quantiles beyond their buckets, or of histograms with other buckets."""
     return one is None or other is None or not (one.at_least or other.at_least or not same_buckets(one, other))
+
+
+def _compares(days: Mapping[int, DaySummary], latest: int, name: str) -> bool:
+    """Not days of other hours, or of maintenance for the most part."""
+    pair = [days[number] for number in (0, latest) if number in days]
+    return all(map(is_mostly_judged, pair)) and has_same_hours(pair[0], pair[-1], name)
 
 
 def _changes(row: Row, latest: int, floor: float) -> dict[str, object]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -138,7 +139,7 @@ def _change(row: Row) -> str:
 
 
 def _share(share: float | None) -> str:
-    return NONE if share is None else f"{int(100 * share)} %"
+    return NONE if share is None else f"{math.floor(100 * share + 1e-9)} %"
 
 
 def _fitting(columns: dict[str, list[Cell]], width: int | None) -> dict[str, list[Cell]]:

@@ -69,7 +69,7 @@ def _missed(week: WeekRecord, slos: Sequence[ObjectiveWeek]) -> Iterator[Run]:
             Degradation(
                 day_occurred=days[0],
                 category=about.category,
-                description=f"{listed([s.name for s in slos])}: {_against(slo, worst)}{_worst_of(worst, days)}",
+                description=f"{listed([s.name for s in slos])}: {_against(slo, worst)}{_worst_of(days)}",
                 severity=_budget_severity(slo, days),
                 impact=_budget_impact(slo, days),
                 resolution_status=outcome[0],
@@ -87,7 +87,7 @@ def _against(slo: ObjectiveWeek, day: int) -> str:
     return f"{text}, {format_value(ga.value, slo.unit)} on the GA day"
 
 
-def _worst_of(worst: int, days: Sequence[int]) -> str:
+def _worst_of(days: Sequence[int]) -> str:
     return f", the worst of {day_list(days)}" if len(days) > 1 else ""
 
 
@@ -154,7 +154,7 @@ def _worse_run(week: WeekRecord, name: str, days: tuple[int, ...], kpis: Mapping
             day_occurred=days[0],
             category=week.about(kpi).category,
             description=f"{kpi}: {week.shown(kpi, worst)} on {day_list([worst])} against "
-            f"{week.shown(kpi, 0)} on the GA day ({_more(changes[worst])}{_worst_of(worst, days)})"
+            f"{week.shown(kpi, 0)} on the GA day ({_more(changes[worst])}{_worst_of(days)})"
             + (f", likewise {listed(likewise, 3)}" if likewise else ""),
             severity="high" if changes[worst] > 100.0 else "medium",
             impact=f"More than {LARGE:.0f} % worse than on the GA day for {count(len(days), 'day')}",

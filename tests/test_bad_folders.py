@@ -184,3 +184,11 @@ def test_an_index_that_cannot_be_used(folder: Path, text: str, words: str) -> No
     (folder / "recording.json").write_text(text)
     for command in ("rebuild release.yaml", "run release.yaml --recording . --output-dir out"):
         assert_fails(postga(folder, *command.split(), *AFTER), 2, "recording.json is not a recording's index", words)
+
+
+def test_days_are_not_collected_into_a_url(folder: Path) -> None:
+    """Which would become a local folder of that name."""
+    done = postga(folder, "run", "release.yaml", "--output-dir", "s3://bucket/week", *AFTER)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "is a URL, and days are collected into local folders" in done.stderr
+    assert not (folder / "s3:").exists()

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from observability import commands, waiting
+from observability import __version__, cli, commands, waiting
 from observability.cli import app
 from observability.model import Calendar, Window
 from observability.release import flags_release
@@ -144,3 +144,9 @@ def test_a_run_gives_the_last_day_a_minute_for_its_last_samples(
 def test_nothing_is_waited_for_in_a_present_that_is_given(clock: Clock) -> None:
     clock.now = WINDOW.end
     assert waiting.settled(Calendar(GA), "2025-11-19T00:00:00Z") == clock.now == WINDOW.end
+
+
+def test_the_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        cli.app(["--version"])
+    assert (end.value.code, capsys.readouterr().out) == (0, f"{__version__}\n")

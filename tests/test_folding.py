@@ -293,3 +293,27 @@ def test_a_series_that_was_dropped_before_the_window_counts_anew() -> None:
     assert folded(plan, window, [found])["default"].columns["http_requests"][10] == 60 + 1
     past = answer(REQUESTS, LEAD, labels, [counter(60.0), 1e6 + errors], before=[0.0, 1e6])
     assert folded(plan, window, [past])["default"].columns["http_requests"][10] == 60 + 1
+
+
+def test_a_target_that_is_seen_although_it_was_down_for_a_part_of_the_step_is_not_seen_whole() -> None:
+    down = np.full(STEPS, np.nan)
+    down[7] = 0.0
+    query = Query(name="up", type="gauge", promql="up == 0")
+    up = answer(query, 0, [{"job": "shop", "instance": "0"}], [down])
+    plan, window = Plan(("default",), None, STEP_S, (REQUESTS,)), Window(start=GA, end=GA + timedelta(minutes=STEPS))
+    found = answer(REQUESTS, LEAD, [{"job": "shop", "instance": "0"}], [counter(120.0)])
+    samples = folded(plan, window, [found], up)["default"]
+    assert samples.columns["http_requests.seen"].tolist() == [1.0] * 7 + [0.0] + [1.0] * (STEPS - 8)
+
+
+def test_a_target_that_is_known_from_before_is_expected_from_the_start() -> None:
+    """Two pods, of which one was seen a day ago and is seen again in step 8."""
+    labels = [{"job": "shop", "instance": str(number)} for number in range(2)]
+    pods = [counter(120.0), counter(60.0, away=slice(0, LEAD + 8))]
+    plan, window = Plan(("default",), None, STEP_S, (REQUESTS,)), Window(start=GA, end=GA + timedelta(minutes=STEPS))
+    samples = folded(plan, window, [answer(REQUESTS, LEAD, labels, pods, before=[0.0, 0.0])])["default"]
+    assert samples.columns["http_requests.seen"].tolist() == [0.5] * 8 + [1.0] * (STEPS - 8)
+
+
+def test_a_gap_before_the_window_tells_nothing_in_it() -> None:
+    assert set(seen(counter(120.0, away=slice(1, 3))).columns) == {"http_requests"}

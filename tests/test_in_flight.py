@@ -54,3 +54,20 @@ def test_nobody_works_on_when_the_results_are_no_longer_read():
             thread.join(timeout=20)
     assert threading.active_count() <= before
     assert len(done) < 10
+
+
+def test_a_job_of_many_parts_is_given_up_too():
+    """Its client is another reader's next, so nothing may be sent on it any more."""
+    done, running = [], threading.Event()
+
+    def work(job, _):
+        for part in range(50):
+            done.append(part)
+            yield part
+        running.set()
+
+    results = in_flight.each(work, [1], "a")
+    next(results)
+    results.close()
+    assert not running.wait(timeout=1)
+    assert len(done) < 5

@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from observability import commands
-from observability.artifacts import DaySummary, PreReleaseSummary
+from observability.artifacts import DaySummary, MaintenanceWindow, PreReleaseSummary
+from observability.model import Calendar
 from observability.show_week import main
 from observability.store import Store
 from observability.week_table import Row, WeekTable, tabulate
@@ -326,3 +328,22 @@ def test_a_truncated_file_is_named(tmp_path: Path, capsys: pytest.CaptureFixture
     (tmp_path / "stability/day_03_summary.json").write_text('{"timestamp":')
     assert show(tmp_path) == 2
     assert "day_03_summary.json is not JSON" in capsys.readouterr().err
+
+
+def test_days_of_other_hours_are_not_compared() -> None:
+    """Eight hours of day 7 are maintenance, among them its night."""
+    window = Calendar(day(0).timestamp).window(7)
+    drill = MaintenanceWindow(start=window.start, end=window.start + timedelta(hours=8), seconds=8 * 3600.0)
+    gauge = {number: kpi("avg_cpu_percent", value) for number, value in ((0, 20.0), (7, 30.0))}
+    found = [_day(0, {"avg_cpu_percent": gauge[0]}), _day(7, {"avg_cpu_percent": gauge[7]})]
+    assert tabulate({0: found[0], 7: found[1]}).rows[0].change is not None
+    cut = found[1].model_copy(update={"maintenance": (drill,), "maintenance_seconds": drill.seconds})
+    (compared,) = tabulate({0: found[0], 7: cut}).rows
+    assert (compared.change, compared.is_worse) == (None, None)
+
+
+def test_two_folders_of_one_service_are_not_one_week(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("a", "b"):
+        write(tmp_path, [day(0), day(1)], service=name)
+    assert show(tmp_path) == 2
+    assert f"{tmp_path}/a and {tmp_path}/b both hold the service" in capsys.readouterr().err

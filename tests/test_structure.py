@@ -39,7 +39,7 @@ MAY_IMPORT = {
     "observability.detection": {ERRORS, MODEL, DEFINITIONS, ARTIFACTS, KPI, UNITS},
     "observability.sources": {ERRORS, MODEL, HTTP_CONFIG},
     "observability.store": {ERRORS, MODEL, ARTIFACTS},
-    TABLE: {ERRORS, MODEL, DEFINITIONS, ARTIFACTS, "observability.judgement"},
+    TABLE: {COMPARABLE, ERRORS, MODEL, DEFINITIONS, ARTIFACTS, "observability.judgement"},
     "observability.week_text": {MODEL, UNITS, TABLE, "observability.judgement"},
     "retrospective": {ERRORS, MODEL, DEFINITIONS, ARTIFACTS, COMPARABLE, REPORT, UNITS, "observability.store"},
 }

@@ -41,6 +41,8 @@ def each(
             while not stopped.is_set():
                 for found in work(todo.get_nowait(), client):
                     hand_over(found)
+                    if stopped.is_set():
+                        return
         except queue.Empty:
             hand_over(None)
         except BaseException as error:  # raised again where the results are read

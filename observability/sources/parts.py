@@ -54,7 +54,6 @@ class Course:
         self._selector = (match[1] or match[2]).strip() if match else None
         self._start, self._steps, self._step = start, steps, timedelta(seconds=step_s)
         self._next = 0
-        self._length = 1
         self.expect(series)
 
     def look_back(self, history: str) -> Request:
