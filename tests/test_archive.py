@@ -1,6 +1,7 @@
 """Evidence and its generations. What collecting again makes of them is in ``test_stages``."""
 
 from collections.abc import Mapping
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
@@ -58,6 +59,33 @@ def test_the_generation_that_saw_more_is_the_best(tmp_path: Path) -> None:
     kept = archive(tmp_path)
     keep(kept, WHOLE)
     keep(kept, {name: until(10, values) for name, values in WHOLE.items()})
+    assert len(replaced(tmp_path)) == 1
+    assert best(kept) == {name: list(values) for name, values in WHOLE.items()}
+
+
+def test_every_generation_that_held_more_is_kept(tmp_path: Path) -> None:
+    kept = archive(tmp_path)
+    for hours in (20, 15, 10):
+        keep(kept, {name: until(hours, values) for name, values in WHOLE.items()})
+    assert len(replaced(tmp_path)) == 2
+    assert np.isfinite(best(kept)["http_requests"]).sum() == 20
+
+
+def test_a_file_that_nobody_can_read_is_not_kept(tmp_path: Path) -> None:
+    kept = archive(tmp_path)
+    keep(kept, WHOLE)
+    (tmp_path / "out/evidence/day_01.csv.gz").write_bytes(b"not gzip")
+    keep(kept, WHOLE)
+    assert replaced(tmp_path) == []
+
+
+def test_evidence_of_another_ga_instant_is_kept(tmp_path: Path) -> None:
+    """Under the name of the same day, after GA was corrected by an hour."""
+    kept = archive(tmp_path)
+    keep(kept, WHOLE)
+    hour = timedelta(hours=1)
+    moved = kept.release.model_copy(update={"ga": kept.release.ga + hour})
+    keep(Archive(moved, kept.layout), WHOLE)
     assert len(replaced(tmp_path)) == 1
     assert best(kept) == {name: list(values) for name, values in WHOLE.items()}
 
