@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from functools import cache
 from typing import Literal, Protocol
 
 from observability.definitions import Release
-from observability.model import Window
+from observability.model import Window, one_of
 from observability.promql import Matcher, Selector, matchers, selectors
 
 MOST_NAMED = 10
@@ -67,7 +66,7 @@ class Absence:
         others = [matcher for matcher in selector.matchers if matcher.label != "__name__"]
         for matcher in sorted(others, key=lambda one: one.label != self._service_label):
             is_service = matcher.label == self._service_label
-            narrowed = Matcher(matcher.label, "=~", _one_of(services)) if is_service else matcher
+            narrowed = Matcher(matcher.label, "=~", one_of(services)) if is_service else matcher
             narrower = Selector(known.name, (*known.matchers, narrowed))
             if not self._names(str(narrower)):
                 return self._no_value(known, matcher, services if is_service else ())
@@ -108,10 +107,6 @@ class Absence:
         found = [name for name in labels[:MOST_LABELS] if set(services) & set(self._values(name, where))]
         best = min(found, key=lambda name: (not re.search("service|app", name), name), default=None)
         return f"; the label {best} names the services: write service_label: {best}" if best else ""
-
-
-def _one_of(services: Sequence[str]) -> str:
-    return json.dumps("|".join(map(re.escape, services)), ensure_ascii=False)
 
 
 def _listed(names: Sequence[str], last: str = ", ") -> str:

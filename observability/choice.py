@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Sequence
@@ -10,7 +9,7 @@ from functools import cached_property
 
 from observability.definitions import DEFAULT_SERVICE, Kind, Kpi
 from observability.errors import NotEnoughDataError
-from observability.model import format_instant
+from observability.model import format_instant, one_of
 from observability.release_checks import fits_a_folder
 from observability.survey import LOOKBACK, Candidate, Seen, Survey
 
@@ -186,4 +185,4 @@ def is_usable(value: str) -> bool:
 def _matcher(label: str | None, services: Sequence[str]) -> str:
     if label is None:
         return ""
-    return f"{label}=~{json.dumps('|'.join(map(re.escape, services)), ensure_ascii=False)}"
+    return f"{label}=~{one_of(services)}"

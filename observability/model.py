@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -196,12 +197,18 @@ class Plan:
 def service_matcher(label: str, services: Sequence[str]) -> str:
     """The PromQL matcher that selects the services."""
     if len(services) == 1:
-        return f'{label}="{_quoted(services[0])}"'
-    return f'{label}=~"{"|".join(_quoted(re.escape(service)) for service in services)}"'
+        return f"{label}={_string(services[0])}"
+    return f"{label}=~{one_of(services)}"
 
 
-def _quoted(text: str) -> str:
-    return text.replace("\\", "\\\\").replace('"', '\\"')
+def one_of(values: Iterable[str]) -> str:
+    """The PromQL string, with its quotes, of the regular expression that matches these values alone."""
+    return _string("|".join(map(re.escape, values)))
+
+
+def _string(text: str) -> str:
+    """A PromQL string, with its quotes; those of JSON are."""
+    return json.dumps(text, ensure_ascii=False)
 
 
 def query_of(column: str) -> str:

@@ -14,8 +14,9 @@ from observability.errors import ConfigError, NotEnoughDataError
 from observability.model import DAYS_BEFORE, LAST_DAY, MIXED_BOUNDS, Array, Plan, Query, Samples, Window, format_instant
 from observability.probed import SEVERITIES, Cost, Finding, Probe, QueryProbe, Severity
 from observability.promql import selectors
-from observability.series_checks import has_all_buckets, replica_label, too_many, undecided
+from observability.series_checks import has_all_buckets, too_many, undecided
 from observability.sources.answer import Series
+from observability.sources.folding import replica_label
 
 DAYS = DAYS_BEFORE + 1 + LAST_DAY
 HOURS = 24  # of a day; a rehearsal's are shorter
@@ -158,7 +159,7 @@ class _Asking:
                 self._refuse(query, text, [service])
             if query.type == "buckets" and found:
                 self._buckets(query, service, found)
-        replica = replica_label(self.found[query.name])
+        replica = replica_label([one.metric for one in self.found[query.name]])
         if replica is not None:
             text = (
                 f"series differ in nothing but the label {replica}, and each of them counts; ask a querier that "

@@ -42,15 +42,6 @@ def _between(slo: Objective, kpi: Kpi, threshold: float, bounds: set[float]) -> 
     )
 
 
-def replica_label(series: Sequence[Series]) -> str | None:
-    """The label of a highly available pair that tells series apart which are the same otherwise."""
-    for label in sorted({name for one in series for name in one.metric if "replica" in name}):
-        others = {frozenset((name, value) for name, value in one.metric.items() if name != label) for one in series}
-        if len(others) < len(series):
-            return label
-    return None
-
-
 def _bounds(series: Sequence[Series]) -> set[float]:
     return {bound for text in _values(series, "le") if (bound := _number(text)) is not None}
 

@@ -81,12 +81,13 @@ class Week:
         return (__version__, self.release.model_dump_json(exclude={"prometheus"}), self.identity)
 
     def _once(self, stage: str, inputs: Sequence[str], outputs: Sequence[str], action: Callable[[], object]) -> None:
-        if self._is_doubted(outputs):
-            self._ledger.forget(stage)
         if self.afresh:
             action()
-        ran = self.afresh or self._ledger.once(stage, self._ledger.digest(inputs, *self._about), outputs, action)
-        self.report(stage, ran)
+            self.report(stage, True)
+            return
+        if self._is_doubted(outputs):
+            self._ledger.forget(stage)
+        self.report(stage, self._ledger.once(stage, self._ledger.digest(inputs, *self._about), outputs, action))
 
     def _is_doubted(self, outputs: Sequence[str]) -> bool:
         """Whether the server warned of what a stage's summaries rest on, and can be asked again."""

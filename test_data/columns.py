@@ -94,9 +94,7 @@ def restarted(week: Week, service: str) -> dict[str, NDArray[np.bool_]]:
 def seen(week: Week, service: str, minutes: slice, shown: Mapping[str, Floats]) -> dict[str, Floats]:
     """Which share of the targets that were expected in each minute was seen whole, for the queries of ``shown`` in
     which that is not all of them. What was seen up to a day and five minutes before is known."""
-    counted = _counters(week, service) | {
-        name: week.select(metric, service=service) for name, metric in BUCKETS.items()
-    }
+    counted = _counted(week, service)
     targets: dict[str, list[Floats]] = {}
     for one in {id(one): one for series in counted.values() for one in series}.values():
         targets.setdefault(one.labels["instance"], []).append(one.values)

@@ -24,6 +24,7 @@ from observability.model import (
     SourceInfo,
     Window,
     format_instant,
+    one_of,
 )
 from observability.sources import failures, in_flight
 from observability.sources.answer import Answer, Grid, Names, Payload, Series, Tally, lead_steps
@@ -118,8 +119,7 @@ class Prometheus:
 
 def _down(jobs: Iterable[str], step_s: int) -> Query:
     """Which of the jobs' targets could not be scraped: a target that is gone for good has no ``up`` at all."""
-    names = "|".join(re.escape(job).replace("\\", "\\\\").replace('"', '\\"') for job in sorted(jobs))
-    promql = f'min by (job, instance) (min_over_time(up{{job=~"{names}"}}[{step_s}s])) == 0'
+    promql = f"min by (job, instance) (min_over_time(up{{job=~{one_of(sorted(jobs))}}}[{step_s}s])) == 0"
     return Query(name="up", type="gauge", promql=promql)
 
 
