@@ -140,6 +140,15 @@ class Maintenance(Window):
         return not self.services or service in self.services
 
 
+class Channel(Frozen):
+    """One online detector: one of ours (``significance``, ``novelty``, ``ewma``) or a river anomaly detector by the name
+    of its class. Without a threshold it alarms at the one that it is shipped with."""
+
+    name: str
+    threshold: float | None = Field(default=None, gt=0)
+    parameters: Mapping[str, int | float | str | bool] = {}
+
+
 class Release(Frozen):
     """A release to watch, with the catalog's defaults filled in: see ``load``."""
 
@@ -156,6 +165,7 @@ class Release(Frozen):
     kpis: Mapping[str, Kpi]
     slos: tuple[Objective, ...]
     maintenance: tuple[Maintenance, ...] = ()
+    channels: tuple[Channel, ...] = (Channel(name="significance"), Channel(name="novelty"))
     only_of: Mapping[str, tuple[str, ...]] = Field(default={}, description="service → its KPIs, where not all are its")
 
     def kpis_of(self, service: str) -> dict[str, Kpi]:
