@@ -5,23 +5,18 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import platform
 import signal
-import subprocess
 import sys
-from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from benchmarks import accuracy, server, service_days, services, speed
+from benchmarks import accuracy, figures, server, service_days, services, speed
+from benchmarks.figures import filled_in, progress
 from benchmarks.series import Series, samples
 
-ROOT = Path(__file__).parents[1]
-DOCUMENT = ROOT / "docs/benchmarks.md"
-MARKS = ("<!-- figures -->\n", "<!-- end of the figures -->")
+DOCUMENT = figures.ROOT / "docs/benchmarks.md"
 TRUTH_DAYS = 8
 EXAMPLES = """\
 examples:
@@ -94,40 +89,8 @@ def _fill(series: Sequence[Series], borders_ms: Sequence[int], folder: Path) -> 
     server.backfill(series, borders_ms, folder, done)
 
 
-def progress(text: str, total: int) -> Callable[[], None]:
-    """Says what is being done; on a terminal, also how much of it is done."""
-    steps = iter(range(1, total + 1))
-    if not sys.stderr.isatty():
-        print(f"{text} …", file=sys.stderr)
-        return lambda: None
-    print(f"{text} …", end="", file=sys.stderr, flush=True)
-
-    def done() -> None:
-        step = next(steps)
-        print(f"\r{text}: {step} of {total}", end="\n" if step == total else "", file=sys.stderr, flush=True)
-
-    return done
-
-
 def about() -> dict[str, Any]:
-    """When, where and what was measured."""
-    return {
-        "date": datetime.now(UTC).date().isoformat(),
-        "machine": f"{_processor()}, {os.cpu_count()} cores, {platform.system()}",
-        "python": platform.python_version(),
-        "prometheus": server.version(),
-        "commit": _git("describe", "--always", "--dirty", "--abbrev=12"),
-    }
-
-
-def _processor() -> str:
-    models = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
-    return models[0].partition(": ")[2] if models else platform.machine()
-
-
-def _git(*arguments: str) -> str:
-    done = subprocess.run(["git", *arguments], capture_output=True, text=True, cwd=ROOT)
-    return done.stdout.strip() or "unknown"
+    return {**figures.about(), "prometheus": server.version()}
 
 
 def table(report: dict[str, Any]) -> str:
@@ -182,14 +145,6 @@ def _truth_table(truth: dict[str, Any]) -> list[str]:
     return ["| against the truth | | target |", "|---|---:|---|", *(f"| {' | '.join(row)} |" for row in rows)]
 
 
-def filled_in(document: str, figures: str) -> str:
-    """The document with the figures between its marks."""
-    begin, end = MARKS
-    before, _, rest = document.partition(begin)
-    _, _, after = rest.partition(end)
-    return f"{before}{begin}\n{figures}\n\n{end}{after}"
-
-
 def _given(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.collect",
@@ -198,7 +153,9 @@ def _given(arguments: Sequence[str] | None) -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
-    parser.add_argument("--document", action="store_true", help=f"write the table into {DOCUMENT.relative_to(ROOT)}")
+    parser.add_argument(
+        "--document", action="store_true", help=f"write the table into {DOCUMENT.relative_to(figures.ROOT)}"
+    )
     parser.add_argument("--quick", action="store_true", help="the same as --sizes 20 100 --rounds 1 --service-days 100")
     parser.add_argument("--sizes", type=_size, nargs="*", default=[20, 1000], help="how many series (default: 20 1000)")
     parser.add_argument("--rounds", type=int, default=3, help="how often each is timed (default: %(default)s)")

@@ -11,12 +11,13 @@ if __package__ in {None, ""}:  # run as a file: the packages lie one folder up
 
 import typer
 
-from observability import commands
+from observability import commands, detect_csv
 from observability.commands import NowFlag, RecordingFlag, ReleaseFlag, UrlFlag
 from observability.folder import alone_in
 
 
 def main(
+    context: typer.Context,
     output_file: Annotated[Path, typer.Option(help="Where the anomalies go; evidence is looked for beside it.")] = Path(
         "anomaly_events.json"
     ),
@@ -37,19 +38,58 @@ def main(
     release: ReleaseFlag = None,
     recording: RecordingFlag = None,
     now: NowFlag = None,
+    csv: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--csv",
+            help="Score this CSV instead, a folder of them, or a quoted pattern as 'd/*.csv'; can be given several "
+            "times. Its timestamps are ISO 8601, without a zone UTC, or epoch times in s, ms, us or ns.",
+        ),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="With --csv: the file for its scores, - for stdout; of several files, a folder.")
+    ] = None,
+    timestamp_column: Annotated[
+        str | None, typer.Option(help="With --csv. [default: timestamp, time, datetime, date, ts, or the first of two]")
+    ] = None,
+    value_column: Annotated[
+        str | None, typer.Option(help="With --csv. [default: value, y, or the second of two columns]")
+    ] = None,
+    channel: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="With --csv: a detector that scores it, as 'ewma:threshold=4,alpha=0.01', one of river's too; can be "
+            "given several times. [default: significance and novelty]"
+        ),
+    ] = None,
+    plot: Annotated[bool, typer.Option("--plot", help="With --csv: draw each file's scores, beside them.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="With --csv: print what was scored, and found, as JSON.")
+    ] = False,
 ) -> None:
     """Score every KPI since GA, and write the anomalies.
 
-    Without --z-threshold and --ewma-alpha a slower EWMA with a higher threshold scores; the output says which.
+    With --csv: score any series with the same detector, and write each sample's score, expected value and band.
+
+    The release file says which detectors score; by default significance (how far is a value from where the KPI is at
+    this hour?) and novelty (has the KPI ever done this?). With --z-threshold or --ewma-alpha the plain EWMA of the
+    textbook scores beside them. The output says which scored.
 
     Example: anomaly_detector_lightweight.py --prometheus-url http://localhost:9090 --output-file anomaly_events.json
     --baseline ga_kpis/ga_kpi_summary.json --z-threshold 3.0
+
+    Example: postga detect --csv requests.csv --out scored.csv --plot
     """
+    detect_csv.check_flags(context)
+    if csv is not None:
+        detect_csv.run(csv, out, timestamp_column, value_column, channel or (), plot, as_json)
+        return
     from observability import gather, readers, stages
     from observability.layout import Layout
     from observability.store import Store
 
     found = commands.the_release(release, prometheus_url, lambda: readers.read_ga(Store(), str(baseline)).timestamp)
+    found = stages.with_ewma(found, ewma_alpha, z_threshold)
     layout = Layout(Store(output_file.parent), found.services)
     if release is not None and len(found.services) == 1 and baseline.is_file():
         readers.read_baselines(found, layout, baseline)  # refuses that of another service or GA
@@ -59,7 +99,6 @@ def main(
             found,
             source,
             layout,
-            stages.detector_setting(ewma_alpha, z_threshold),
             now=commands.the_present(now),
             anomalies_name=output_file.name,
             advance=advance,

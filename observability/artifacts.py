@@ -232,7 +232,9 @@ class Anomaly(Part):
     channel: str = "unknown"
     direction: Literal["up", "down"] | None = None
     score: float | None = None
-    band: tuple[float, float] | None = None
+    band: tuple[float | None, float | None] | None = Field(
+        default=None, description="lower and upper end, outside which it raises an alarm; null where it has none"
+    )
     unit: str = ""
     coverage: Share | None = None
     in_maintenance: bool | None = None
@@ -241,6 +243,12 @@ class Anomaly(Part):
     def is_better(self, way: Direction) -> bool:
         """Whether the KPI moved the good way: such a move is unusual and no harm."""
         return self.direction == {Direction.HIGHER_IS_BETTER: "up", Direction.LOWER_IS_BETTER: "down"}.get(way, "")
+
+    def overlaps(self, other: Anomaly) -> bool:
+        """Whether a part of the time is in both; of one without its ends this is not known."""
+        if self.start is None or self.end is None or other.start is None or other.end is None:
+            return False
+        return self.start < other.end and other.start < self.end
 
 
 class AnomalyEvents(Artifact):
@@ -253,6 +261,18 @@ class AnomalyEvents(Artifact):
     anomalies: tuple[Anomaly, ...] = ()
     incidents: tuple[dict[str, Any], ...] = ()
     warnings: tuple[str, ...] = ()
+
+    @property
+    def distinct(self) -> tuple[Anomaly, ...]:
+        """Each matter once: of anomalies of one KPI at one time, as several detectors find them, the most severe. Those
+        in maintenance stand for themselves."""
+        kept: dict[tuple[str, bool], list[Anomaly]] = {}
+        for event in sorted(self.anomalies, key=lambda event: -SEVERITIES.index(event.severity)):
+            others = kept.setdefault((event.metric_name, event.in_maintenance is True), [])
+            if not any(event.overlaps(other) for other in others):
+                others.append(event)
+        found = {id(event) for others in kept.values() for event in others}
+        return tuple(event for event in self.anomalies if id(event) in found)
 
     @model_validator(mode="before")
     @classmethod

@@ -141,8 +141,8 @@ class Maintenance(Window):
 
 
 class Channel(Frozen):
-    """One online detector: one of ours (``significance``, ``novelty``, ``ewma``) or a river anomaly detector by the name
-    of its class. Without a threshold it alarms at the one that it is shipped with."""
+    """One online detector: one of ours (``significance``, ``novelty``, ``ewma``), or one of river's by the name of its
+    class. Without a threshold it alarms at the one that it is shipped with."""
 
     name: str
     threshold: float | None = Field(default=None, gt=0)

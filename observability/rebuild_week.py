@@ -30,7 +30,6 @@ def main(
 
     Example: postga rebuild release.yaml --output-dir week
     """
-    from observability import stages
     from observability.archive import Archive
     from observability.layout import Layout
     from observability.model import DAYS_BEFORE, LAST_DAY
@@ -51,7 +50,6 @@ def main(
             release=found,
             source=source,
             layout=layout,
-            setting=stages.detector_setting(),
             identity=server,
             now=commands.the_present(now),
             report=report,

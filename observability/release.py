@@ -14,7 +14,8 @@ from observability.definitions import Release
 from observability.errors import ConfigError
 from observability.model import PrometheusSettings
 from observability.release_checks import check, unknown
-from observability.release_fields import FILLED_IN, no_such_field, validated
+from observability.release_detectors import channels, defects
+from observability.release_fields import FILLED_IN, SHORT, no_such_field, validated
 from observability.release_yaml import FieldPath, Finding, Loader, Problem, parse
 
 CATALOG = Path(__file__).parent / "catalog"
@@ -65,6 +66,8 @@ def _build(data: dict[str, Any]) -> tuple[Release | None, list[Finding]]:
     fields = _completed(data, findings)
     release, written, invalid = validated(fields)
     findings += invalid
+    if release is not None and "channels" in fields:
+        findings += defects(release.channels)
     if release is not None:
         named = _catalog("kpis.yaml")["kpis"].keys() | {*(data["kpis"] if isinstance(data.get("kpis"), dict) else ())}
         findings += check(release, replace(written, left_out=named - fields["kpis"].keys()))
@@ -76,7 +79,7 @@ def _build(data: dict[str, Any]) -> tuple[Release | None, list[Finding]]:
 def _completed(data: dict[str, Any], findings: list[Finding]) -> dict[str, Any]:
     """The release's fields: the file's, laid over the catalog's."""
     catalog = _catalog("kpis.yaml")
-    fields = {name: value for name, value in data.items() if name != "only" and name not in FILLED_IN}
+    fields = {name: value for name, value in data.items() if name not in SHORT | FILLED_IN}
     findings += [Finding((name,), no_such_field(name, ())) for name in data if name in FILLED_IN]
     for section, short in (("queries", "promql"), ("kpis", "about")):
         fields[section] = _merged(catalog[section], data.get(section), section, short, findings)
@@ -90,6 +93,8 @@ def _completed(data: dict[str, Any], findings: list[Finding]) -> dict[str, Any]:
         fields["services"] = list(fields["services"])
     if fields.get("services") and "service_label" not in fields:
         fields["service_label"] = "service"
+    if "detectors" in data:
+        fields["channels"] = channels(data["detectors"], findings)
     return fields
 
 

@@ -14,7 +14,8 @@ from observability.model import PrometheusSettings, Query
 from observability.release_checks import Written
 from observability.release_yaml import FieldPath, Finding
 
-FILLED_IN = {"only_of"}  # fields of a release that its file does not have
+FILLED_IN = {"only_of", "channels"}  # fields of a release that its file does not have
+SHORT = {"only", "detectors"}  # fields of the file from which they are filled in
 
 _SECTIONS: dict[str, type[BaseModel]] = {
     "prometheus": PrometheusSettings,
@@ -72,7 +73,7 @@ def validated(fields: dict[str, Any]) -> tuple[Release | None, Written, list[Fin
 def no_such_field(name: object, parent: FieldPath) -> str:
     """What to say of a field that its parent does not have."""
     model = _model_at(parent)
-    known = {*(model.model_fields if model else ()), *(() if parent else ("only",))} - FILLED_IN
+    known = {*(model.model_fields if model else ()), *(() if parent else SHORT)} - FILLED_IN
     return f"there is no such field; {_nearest(name, known) or 'check its spelling'}"
 
 

@@ -64,7 +64,7 @@ def parse(text: str) -> Document:
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         return Document(problems=[Problem(line, None, "", f"not YAML: {error.reason}")])
-    except (ValueError, RecursionError) as error:  # of values like `!!int x`, and of brackets in brackets without end
+    except (ValueError, IndexError, RecursionError) as error:  # of `!!int x`, `!!int`, and brackets in brackets
         return Document(problems=[Problem(1, None, "", f"not YAML: {error}")])
 
 

@@ -33,7 +33,7 @@ def main(
 
     Example: postga run release.yaml --prometheus-url http://localhost:9090 --output-dir week
     """
-    from observability import gather, stages, waiting
+    from observability import gather, waiting
     from observability.layout import Layout
     from observability.release import load
     from observability.store import Store
@@ -48,7 +48,6 @@ def main(
             release=found,
             source=gather.open_source(found, recording),
             layout=layout,
-            setting=stages.detector_setting(),
             identity=identity,
             now=present,
             report=report,

@@ -7,12 +7,11 @@ input writes the same bytes. A key ending in ``_key`` is relative to the store's
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from observability.artifacts import DaySummary, HealthReport, PreReleaseSummary, RegressionSummary, SloReport
-from observability.definitions import Release
+from observability.definitions import Channel, Release
 from observability.errors import ConfigError, NotEnoughDataError
 from observability.gather import (
     Advance,
@@ -43,7 +42,6 @@ from observability.report import ReleaseIndex, Retrospective
 from observability.store import Store, within
 
 if TYPE_CHECKING:
-    from observability.detection.episodes import Setting
     from observability.sources import Source
 
 Warn = Callable[[str], None]
@@ -193,13 +191,12 @@ def detect(
     release: Release,
     source: Source,
     layout: Layout,
-    setting: Setting,
     *,
     now: datetime,
     anomalies_name: str = ANOMALIES,
     advance: Advance = quiet,
 ) -> list[str]:
-    """Score every KPI from GA to ``now`` or the end of day 7, warmed up with the days before GA.
+    """Score every KPI from GA to ``now`` or the end of day 7 with the release's channels, warmed up before GA.
 
     Days whose evidence is at hand are read from it; the others are asked of the source.
     """
@@ -218,21 +215,20 @@ def detect(
     since_ga = [s for days in gathered.values() for s in days if s.window.start >= release.ga and has_data(release, s)]
     if not since_ga:
         raise NotEnoughDataError(f"There is no sample since {format_instant(release.ga)} to score; check the GA time.")
-    scored = {service: score_release(release, service, days, setting) for service, days in gathered.items()}
+    scored = score_release(release, gathered)
     return [layout.store.write(layout.key(service, anomalies_name), events) for service, events in scored.items()]
 
 
-def detector_setting(alpha: float | None = None, threshold: float | None = None) -> Setting:
-    """The detector's setting: the textbook's (EWMA 0.3, 3 standard deviations) as soon as a flag names one of them."""
-    from observability.detection.episodes import QUIET, TEXTBOOK
-
+def with_ewma(release: Release, alpha: float | None = None, threshold: float | None = None) -> Release:
+    """The release with the documents' plain EWMA beside its other channels, as soon as a flag names one of its numbers;
+    the other one, and what the release file says of it, stay as they are."""
     if alpha is None and threshold is None:
-        return QUIET
-    return replace(
-        TEXTBOOK,
-        alpha=TEXTBOOK.alpha if alpha is None else alpha,
-        threshold=TEXTBOOK.threshold if threshold is None else threshold,
-    )
+        return release
+    ewma = next((one for one in release.channels if one.name == "ewma"), Channel(name="ewma"))
+    flags = {**ewma.parameters, **({} if alpha is None else {"alpha": alpha})}
+    ewma = Channel(name="ewma", threshold=ewma.threshold if threshold is None else threshold, parameters=flags)
+    others = tuple(one for one in release.channels if one.name != "ewma")
+    return release.model_copy(update={"channels": (*others, ewma)})
 
 
 def report_health(store: Store, summary_key: str, anomalies_key: str, output_key: str, number: int) -> HealthReport:

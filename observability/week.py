@@ -18,7 +18,6 @@ from observability.report import ReleaseIndex, Retrospective, ServiceEntry
 from observability.store import beside
 
 if TYPE_CHECKING:
-    from observability.detection.episodes import Setting
     from observability.sources import Source
 
 WORST_FIRST = ("CRITICAL", "NEEDS ATTENTION", "STABLE", "EXCELLENT")
@@ -38,7 +37,6 @@ class Week:
     release: Release
     source: Source
     layout: Layout
-    setting: Setting
     identity: str
     now: datetime
     report: Report
@@ -133,7 +131,7 @@ class Week:
             "anomalies",
             [layout.evidence(s, n) for s in services for n in range(-DAYS_BEFORE, LAST_DAY + 1)],
             [layout.anomalies(service) for service in services],
-            lambda: stages.detect(self.release, self.source, layout, self.setting, now=until),
+            lambda: stages.detect(self.release, self.source, layout, now=until),
         )
 
     def _health(self, service: str, days: Sequence[int]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from observability.artifacts import SHARE_FLOOR, Regression
 from observability.definitions import Direction
@@ -278,5 +278,12 @@ def _twins(week: WeekRecord) -> Iterator[str]:
 def _detector(week: WeekRecord) -> str:
     if week.anomalies is None:
         return "Anomalies: none were given."
-    settings = ", ".join(f"{name} {value}" for name, value in week.anomalies.detector.items())
+    channels = week.anomalies.detector.get("channels", {})
+    rest = {name: value for name, value in week.anomalies.detector.items() if name != "channels"}
+    named = [f"{name} ({_settings(of_it)})" for name, of_it in channels.items()]
+    settings = "; ".join([*named, *([_settings(rest)] if rest else [])])
     return f"Anomalies inform and do not decide the status. Detector: {settings or 'not stated'}."
+
+
+def _settings(values: Mapping[str, object]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in values.items())

@@ -98,10 +98,10 @@ def _other_kpis(week: WeekRecord, drift: Regression, own: str) -> Iterator[str]:
 
 
 def severe_anomalies(week: WeekRecord, told: Collection[str]) -> dict[str, list[Anomaly]]:
-    """KPI → its high and critical anomalies outside maintenance and not for the better, the worst first, without the
-    families ``told``."""
+    """KPI → its high and critical anomalies outside maintenance and not for the better, each once, the worst first,
+    without the families ``told``."""
     by_kpi: dict[str, list[Anomaly]] = {}
-    for event in week.anomalies.anomalies if week.anomalies else ():
+    for event in week.anomalies.distinct if week.anomalies else ():
         harmless = event.in_maintenance or event.is_better(week.about(event.metric_name).direction)
         severe = event.severity in {"high", "critical"} and not harmless
         if severe and family(event.category, event.metric_name) not in told:

@@ -147,26 +147,35 @@ def anomaly_counts(found: tuple[Anomaly, ...]) -> str:
     numbers = Counter(MAINTENANCE if event.in_maintenance else _severity(event) for event in found)
     kinds = (*reversed(SEVERITIES), BETTER, MAINTENANCE)
     named = ", ".join(f"{numbers[kind]} {kind}" for kind in kinds if numbers[kind])
+    channels = Counter(event.channel for event in found)
+    if len(channels) > 1:
+        named += "; " + ", ".join(f"{number} by {channel}" for channel, number in channels.most_common())
     shown = f"; the {MOST_ANOMALIES} most severe" if len(found) > MOST_ANOMALIES else ""
     return f"{count(len(found), 'anomaly', 'anomalies')} ({named}){shown}:"
 
 
 def anomalies(found: tuple[Anomaly, ...]) -> str:
     return table(
-        ("When", "KPI", "Value", "Expected", "z", "Severity"),
+        ("When", "KPI", "Value", "Expected", "Score", "Severity"),
         [
             (
                 _episode(event),
                 code(event.metric_name),
                 _value(event.value, unit_of(event.metric_name, event.unit)),
                 _value(event.baseline, unit_of(event.metric_name, event.unit)),
-                "?" if event.z_score is None else f"{event.z_score:+.1f}",
+                _scored(event),
                 f"{_severity(event)}{' (maintenance)' if event.in_maintenance else ''}",
             )
             for event in found
         ],
         (2, 3, 4),
     )
+
+
+def _scored(event: Anomaly) -> str:
+    """Each detector's scores are on a scale of their own."""
+    score = "?" if event.z_score is None else f"{event.z_score:+.{1 if abs(event.z_score) >= 1 else 3}f}"
+    return score if event.channel == "unknown" else f"{score} {code(event.channel)}"
 
 
 def _severity(event: Anomaly) -> str:

@@ -4,7 +4,7 @@ from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from observability import gather, stages
+from observability import gather
 from observability.layout import ANOMALIES, GA_DIR, GA_SUMMARY, PRE_RELEASE, REGRESSIONS, STABILITY_DIR, Layout
 from observability.model import FIRST_DAY, LAST_DAY
 from observability.release import load
@@ -31,7 +31,6 @@ def write_flat(release: Path, recording: Path, folder: Path) -> None:
             release=found,
             source=gather.open_source(found, recording),
             layout=Layout(Store(output), found.services),
-            setting=stages.detector_setting(),
             identity="generated",
             now=found.calendar.window(LAST_DAY).end + timedelta(days=1),
             report=lambda stage, ran: None,

@@ -148,3 +148,32 @@ def counted_steps_naive(counts, step_s, windows):
         counted.append(not any(start <= second < end for second in seconds for start, end in windows))
         gap = gap + 1 if count is None else 0
     return counted
+
+
+class EwmaNaive:
+    """The EWMA z-score of one series, from everything that it has learned: the weights are written out at each step.
+
+    ``read`` gives scored, score, expected, low and high; the last three are None where nothing is scored.
+    """
+
+    def __init__(self, alpha=0.3, warm_up=60, threshold=3.0):
+        self.alpha, self.warm_up, self.threshold = alpha, warm_up, threshold
+        self.learned, self.last = [], -math.inf
+
+    def read(self, t, value):
+        if not abs(value) <= 1e300 or t <= self.last or len(self.learned) < self.warm_up:
+            return False, 0.0, None, None, None
+        mean, variance = ewma_naive(self.learned, self.alpha)
+        deviation = max(math.sqrt(variance), abs(mean) / 1000)
+        if value == mean:
+            score = 0.0
+        elif abs(value - mean) >= 1000 * deviation:
+            score = 1000.0
+        else:
+            score = abs(value - mean) / deviation
+        return True, score, mean, mean - self.threshold * deviation, mean + self.threshold * deviation
+
+    def learn(self, t, value):
+        if abs(value) <= 1e300 and t > self.last:
+            self.learned.append(value)
+            self.last = t

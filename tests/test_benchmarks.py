@@ -12,7 +12,7 @@ import pytest
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
-from benchmarks import accuracy, collect, server, service_days, services, speed
+from benchmarks import accuracy, collect, figures, server, service_days, services, speed
 from benchmarks.accuracy import ServiceDay
 from benchmarks.series import Series, samples, write_openmetrics
 from benchmarks.service_days import CODES, Truth
@@ -333,11 +333,11 @@ def test_the_table_is_markdown() -> None:
 
 def test_figures_are_filled_in_between_the_marks() -> None:
     text = collect.DOCUMENT.read_text(encoding="utf-8")
-    assert all(text.count(mark) == 1 for mark in collect.MARKS)
-    once = collect.filled_in(text, "figures of today")
+    assert all(text.count(mark) == 1 for mark in figures.marks())
+    once = figures.filled_in(text, "figures of today")
     assert "figures of today" in once
-    assert all(once.count(mark) == 1 for mark in collect.MARKS)
-    assert collect.filled_in(once, "figures of tomorrow") == collect.filled_in(text, "figures of tomorrow")
+    assert all(once.count(mark) == 1 for mark in figures.marks())
+    assert figures.filled_in(once, "figures of tomorrow") == figures.filled_in(text, "figures of tomorrow")
 
 
 def test_a_missing_program_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,15 +5,19 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
-import river.checks
 from hypothesis import given
 from hypothesis import strategies as st
 from naive import episodes_naive, ewma_naive
-from river.checks import common
 
+from observability import stages
 from observability.artifacts import AnomalyEvents
+from observability.definitions import Channel
+from observability.detection import anomalies
 from observability.detection.anomalies import join, score_release
-from observability.detection.episodes import MERGE_STEPS, QUIET, TEXTBOOK, Series, Setting, detect
+from observability.detection.bank import Reading
+from observability.detection.channels import in_effect, track
+from observability.detection.episodes import MERGE_STEPS, Series
+from observability.detection.episodes import episodes as episodes_of
 from observability.detection.ewma import MAX_Z, EwmaZScore
 from observability.kpi import histogram_quantile
 from observability.model import Samples, Window
@@ -24,7 +28,13 @@ STEP = 60
 RELEASE = flags_release(GA, "http://localhost:9090", timedelta(hours=1))
 P99 = RELEASE.kpis["p99_latency_ms"]
 NAN, INF = float("nan"), float("inf")
-PROMPT = Setting(alpha=0.05, threshold=6.0, warm_up=20)
+
+
+def ewma(alpha, threshold, warm_up=60):
+    return Channel(name="ewma", threshold=threshold, parameters={"alpha": alpha, "warm_up": warm_up})
+
+
+PROMPT, SLOW = ewma(0.05, 6.0, 20), ewma(0.01, 7.0, 100)
 NOISE = np.random.default_rng(7).normal(100.0, 1.0, 400)
 
 
@@ -32,8 +42,13 @@ def series(values):
     return Series("shop", P99, GA, STEP, np.array(values, dtype=float))
 
 
-def episodes(values, setting=PROMPT, first=0):
-    return detect(series(values), setting, first)[0]
+def read(values, channel=PROMPT):
+    times = GA.timestamp() + STEP * np.arange(len(values))
+    return track(channel, [times], [np.array(values, dtype=float)])[0]
+
+
+def episodes(values, channel=PROMPT, first=0):
+    return episodes_of(series(values), channel.name, in_effect(channel)["threshold"], read(values, channel), first)
 
 
 def noise_with(changes):
@@ -127,59 +142,26 @@ def test_the_last_bits_of_a_constant_quotient_are_no_change():
     totals = np.random.default_rng(1).poisson(500, 2000).astype(float)
     quantiles = histogram_quantile(0.99, np.array([0.005, 0.01, INF]), np.stack([totals] * 3))
     assert np.ptp(quantiles) > 0
-    for setting in (TEXTBOOK, QUIET):
-        assert episodes(quantiles, setting) == []
-
-
-# river's own conventions.
-
-
-def test_it_keeps_rivers_conventions(monkeypatch):
-    """The checks that need a data set of scikit-learn's are for unsupervised detectors, whose learn_one has no y."""
-    monkeypatch.setattr(river.checks, "_yield_datasets", lambda model, scale=1: ())
-    river.checks.check_estimator(EwmaZScore())
-
-
-@pytest.mark.parametrize(
-    "check",
-    [
-        common.check_learn_one,
-        common.check_clone_is_independent,
-        common.check_no_state_aliasing_with_input,
-        common.check_bounded_memory_growth,
-    ],
-)
-def test_it_learns_as_rivers_models_do(check):
-    check(EwmaZScore(), [({"t": float(step)}, value) for step, value in enumerate(NOISE.tolist())])
-
-
-def test_a_clone_has_the_parameters_and_not_the_state():
-    detector = learned([1, 2, 3], alpha=0.25, warm_up=7)
-    clone = detector.clone()
-    assert (clone.alpha, clone.warm_up, clone.mean, clone.n) == (0.25, 7, 0.0, 0)
+    for channel in (Channel(name="ewma"), SLOW):
+        assert episodes(quantiles, channel) == []
 
 
 # Episodes.
 
 
-def test_the_documents_defaults():
-    assert (TEXTBOOK.alpha, TEXTBOOK.threshold) == (0.3, 3.0)
-
-
 def test_an_episode_by_hand():
     """Two crossings within five steps are one episode, told at the higher one."""
-    ((found,), scored) = detect(series(noise_with({300: 110, 303: 130})), PROMPT, 0)
-    detector = learned(noise_with({300: 110})[:303], alpha=PROMPT.alpha)
+    (found,) = episodes(noise_with({300: 110, 303: 130}))
+    detector = learned(noise_with({300: 110})[:303], alpha=0.05)
     assert (found.start, found.end, found.timestamp) == (at(300), at(304), at(303))
     assert (found.value, found.peak, found.direction) == (130.0, 130.0, "up")
     assert found.baseline == pytest.approx(detector.mean)
     assert found.z_score == found.score == pytest.approx((130 - detector.mean) / detector.deviation)
-    width = PROMPT.threshold * detector.deviation
+    width = 6 * detector.deviation
     assert found.band == pytest.approx((detector.mean - width, detector.mean + width))
     assert found.id == "shop/p99_latency_ms/ewma/2025-11-18T05:00:00Z"
     assert (found.metric_name, found.unit, found.category) == ("p99_latency_ms", "ms", "latency")
     assert (found.service, found.channel, found.coverage) == ("shop", "ewma", 1.0)
-    assert scored == 400 - PROMPT.warm_up
 
 
 def test_an_episode_downwards():
@@ -212,8 +194,8 @@ def test_a_missing_sample_within_an_episode_lowers_its_coverage():
     ],
 )
 def test_severity_grows_with_the_score(thresholds, severity):
-    detector = learned(NOISE[:300], alpha=PROMPT.alpha)
-    value = detector.mean + thresholds * PROMPT.threshold * detector.deviation
+    detector = learned(NOISE[:300], alpha=0.05)
+    value = detector.mean + thresholds * 6 * detector.deviation
     assert [found.severity for found in episodes(noise_with({300: value}))] == [severity]
 
 
@@ -224,22 +206,20 @@ def test_the_first_errors_after_none_are_capped_and_critical():
 
 def test_nothing_before_the_first_step_is_an_event_but_it_is_learned():
     values = noise_with({100: 130, 300: 130})
-    found, scored = detect(series(values), PROMPT, 200)
+    found = episodes(values, first=200)
     assert [event.start for event in found] == [at(300)]
-    assert scored == 200
     assert found[0].z_score == pytest.approx(episodes(values)[1].z_score)
 
 
 def test_a_sample_is_scored_only_once_enough_were_learned_and_gaps_are_not_learned():
     values = np.concatenate([np.full(300, NAN), NOISE[:50]])
-    assert detect(series(values), PROMPT, 0)[1] == 50 - PROMPT.warm_up
-    assert detect(series(values), QUIET, 0)[1] == 0
-    assert detect(series([NAN] * 100), PROMPT, 0) == ([], 0)
-    assert detect(series([]), PROMPT, 0) == ([], 0)
+    assert read(values).scored.sum() == 50 - 20
+    assert read(values, SLOW).scored.sum() == 0
+    assert episodes([NAN] * 100) == episodes([]) == []
 
 
 VALUES = st.lists(st.one_of(st.none(), st.floats(0, 1000), st.sampled_from([10.0, 11.0])), min_size=1, max_size=120)
-EAGER = Setting(alpha=0.3, threshold=2.0, warm_up=5)
+EAGER = ewma(0.3, 2.0, 5)
 
 
 def present(values):
@@ -278,13 +258,46 @@ def test_a_gap_delays_the_series_and_changes_no_score(values):
 
 @given(VALUES)
 def test_episodes_are_the_crossings_that_belong_together(values):
-    detector, crossings = EwmaZScore(alpha=EAGER.alpha, warm_up=EAGER.warm_up), []
+    detector, crossings = EwmaZScore(alpha=0.3, warm_up=5), []
     for step, value in enumerate(present(values)):
-        if detector.score_one({}, value) >= EAGER.threshold:
+        if detector.score_one({}, value) >= 2:
             crossings.append(step)
         detector.learn_one({}, value)
     expected = [(at(episode[0]), at(episode[-1] + 1)) for episode in episodes_naive(crossings, MERGE_STEPS)]
     assert [(event.start, event.end) for event in episodes(present(values), EAGER)] == expected
+
+
+# What other detectors say.
+
+
+def spoken(channel, score, threshold=5.0, expected=NAN, low=NAN, high=NAN):
+    """The one anomaly of a reading of which a single sample, of value 130, reaches the threshold."""
+    values = noise_with({300: 130})
+    columns = [np.where(np.arange(400) == 300, one, NAN) for one in (expected, low, high)]
+    scored = np.ones(400, dtype=bool)
+    reading = Reading(scored, np.where(np.arange(400) == 300, score, 0.0), *columns)
+    (found,) = episodes_of(series(values), channel, threshold, reading)
+    return found
+
+
+def test_a_detector_that_expects_nothing_names_no_side():
+    found = spoken("GaussianScorer", 7.0)
+    assert (found.baseline, found.band, found.direction) == (None, None, None)
+    assert (found.score, found.z_score) == (7.0, 7.0)
+
+
+def test_an_end_of_the_band_that_no_value_can_reach_is_none():
+    found = spoken("novelty", 7.0, expected=200.0, low=150.0, high=INF)
+    assert (found.band, found.direction, found.z_score) == ((150.0, None), "down", -7.0)
+    assert AnomalyEvents.model_validate_json(AnomalyEvents(anomalies=(found,)).model_dump_json()).anomalies == (found,)
+
+
+@pytest.mark.parametrize("thresholds", [1.01, 1.51, 2.51, 5.01, 1000])
+def test_only_what_measures_harm_is_more_than_medium(thresholds):
+    low_or_medium = "low" if thresholds < 1.5 else "medium"
+    assert spoken("novelty", 5 * thresholds).severity == low_or_medium
+    assert spoken("HalfSpaceTrees", 5 * thresholds).severity == low_or_medium
+    assert (spoken("significance", 5 * thresholds).severity == low_or_medium) == (thresholds < 2.5)
 
 
 # A whole release.
@@ -296,8 +309,12 @@ def hours(day, steps=24, **columns):
     return Samples("shop", window, 3600, {name: np.array(values, dtype=float) for name, values in columns.items()})
 
 
+def joined_of(*days):
+    return join(days, 3600, Window(start=days[0].window.start, end=days[-1].window.end))
+
+
 def test_days_are_joined_in_time_and_what_lies_between_them_is_missing():
-    joined = join([hours(-1, a=np.zeros(24)), hours(1, a=np.ones(24), b=np.ones(24))], 3600)
+    joined = joined_of(hours(-1, a=np.zeros(24)), hours(1, a=np.ones(24), b=np.ones(24)))
     assert (joined.window.start, joined.window.end) == (GA - timedelta(days=1), GA + timedelta(days=2))
     np.testing.assert_array_equal(joined.columns["a"], [0] * 24 + [NAN] * 24 + [1] * 24)
     np.testing.assert_array_equal(joined.columns["b"], [NAN] * 48 + [1] * 24)
@@ -305,12 +322,12 @@ def test_days_are_joined_in_time_and_what_lies_between_them_is_missing():
 
 def test_a_day_without_a_gap_has_nothing_that_came_together_earlier():
     gap = {"a": np.ones(24), "a.earlier": np.full(24, 0.5)}
-    joined = join([hours(0, a=np.ones(24)), hours(1, **gap)], 3600)
+    joined = joined_of(hours(0, a=np.ones(24)), hours(1, **gap))
     np.testing.assert_array_equal(joined.columns["a.earlier"], [0] * 24 + [0.5] * 24)
 
 
 def test_a_day_of_which_nothing_else_is_told_saw_its_targets_whole():
-    joined = join([hours(0, a=np.ones(24)), hours(1, **{"a": np.ones(24), "a.seen": np.full(24, 0.5)})], 3600)
+    joined = joined_of(hours(0, a=np.ones(24)), hours(1, **{"a": np.ones(24), "a.seen": np.full(24, 0.5)}))
     np.testing.assert_array_equal(joined.columns["a.seen"], [1] * 24 + [0.5] * 24)
 
 
@@ -319,10 +336,14 @@ def sessions(day, level=40.0):
     return hours(day, db_sessions=level + np.tile([-1.0, 1.0], 12))
 
 
+def scored(days, *channels):
+    """The shop's events, scored with the channels."""
+    return score_release(RELEASE.model_copy(update={"channels": channels}), {"shop": days})["shop"]
+
+
 def test_a_release_is_scored_from_ga_on_warmed_up_by_the_days_before():
     days = [sessions(day) for day in range(-7, 0)] + [sessions(0, 80.0), sessions(1, 80.0)]
-    setting = Setting(alpha=0.01, threshold=7.0, warm_up=100)
-    events = score_release(RELEASE, "shop", days, setting)
+    events = scored(days, SLOW)
     assert [(event.metric_name, event.start) for event in events.anomalies] == [("db_connections", GA)]
     assert events.window == Window(start=GA, end=GA + timedelta(days=2))
     assert events.scored["db_connections"] == 48
@@ -335,13 +356,13 @@ def test_a_release_is_scored_from_ga_on_warmed_up_by_the_days_before():
 
 
 def test_without_history_the_first_samples_since_ga_warm_it_up():
-    events = score_release(RELEASE, "shop", [sessions(0), sessions(1)], PROMPT)
-    assert events.scored["db_connections"] == 48 - PROMPT.warm_up
+    events = scored([sessions(0), sessions(1)], PROMPT)
+    assert events.scored["db_connections"] == 48 - 20
     assert events.detector["scored_from"] == "GA; there is no history to warm up with"
 
 
 def test_no_days_are_said():
-    events = score_release(RELEASE, "shop", [], PROMPT)
+    events = scored([], PROMPT)
     assert (events.anomalies, events.window) == ((), None)
     assert events.warnings == ("no day has data, so nothing was scored",)
 
@@ -354,5 +375,82 @@ def test_the_first_step_after_a_gap_is_no_burst():
     earlier = np.where(np.arange(24) == 12, 10 * 3600, 0)
     for known, number in (({}, 1), ({"http_requests.earlier": earlier}, 0)):
         days[7] = hours(0, http_requests=counts[7], **known)
-        events = score_release(RELEASE, "shop", days, Setting(alpha=0.01, threshold=7.0, warm_up=100))
+        events = scored(days, SLOW)
         assert len(events.anomalies) == number
+
+
+RIVERS = Channel(name="StandardAbsoluteDeviation", threshold=4.0)
+SHIFTED = [sessions(day) for day in range(-7, 0)] + [sessions(0, 80.0), sessions(1, 80.0)]
+
+
+def test_each_channel_tells_its_own_anomalies_and_is_named_with_all_of_its_numbers():
+    events = scored(SHIFTED, SLOW, RIVERS)
+    assert [(event.start, event.channel) for event in events.anomalies] == [
+        (GA, "StandardAbsoluteDeviation"),
+        (GA, "ewma"),
+    ]
+    assert len({event.id for event in events.anomalies}) == 2
+    assert [event.severity for event in events.anomalies] == ["medium", "critical"]
+    assert events.detector["channels"] == {
+        "ewma": {"threshold": 7.0, "alpha": 0.01, "warm_up": 100},
+        "StandardAbsoluteDeviation": {"threshold": 4.0},
+    }
+    assert events.scored["db_connections"] == 48
+
+
+def test_a_channel_that_scores_nothing_while_another_does_is_named():
+    events = scored([sessions(0), sessions(1)], PROMPT, RIVERS)
+    assert "db_connections: StandardAbsoluteDeviation scored nothing" in events.warnings
+    assert "request_rate: nothing to score" in events.warnings
+
+
+def test_services_are_scored_side_by_side_as_each_alone(monkeypatch):
+    """Also one whose days end earlier, one without days, and more series than go side by side."""
+    release = RELEASE.model_copy(update={"services": ("shop", "cart", "none"), "channels": (SLOW, RIVERS)})
+    days = {"shop": SHIFTED, "cart": SHIFTED[2:-1], "none": []}
+    alone = {service: score_release(release, {service: found})[service] for service, found in days.items()}
+    for most in (anomalies.MOST, 3):
+        monkeypatch.setattr(anomalies, "MOST", most)
+        assert score_release(release, days) == alone
+    assert len(alone["cart"].anomalies) == 2
+
+
+def test_the_flags_put_the_plain_ewma_beside_the_other_channels():
+    assert stages.with_ewma(RELEASE) is RELEASE
+    found = stages.with_ewma(RELEASE, threshold=4.0).channels
+    assert found == (*RELEASE.channels, Channel(name="ewma", threshold=4.0))
+    assert in_effect(found[-1])["alpha"] == 0.3
+    assert in_effect(stages.with_ewma(RELEASE, alpha=0.1).channels[-1]) == {"threshold": 3, "alpha": 0.1, "warm_up": 60}
+
+
+def test_the_flags_change_the_plain_ewma_that_the_release_file_has():
+    release = RELEASE.model_copy(update={"channels": (SLOW, RIVERS)})
+    assert stages.with_ewma(release, threshold=3.0).channels == (RIVERS, ewma(0.01, 3.0, 100))
+    assert stages.with_ewma(release, alpha=0.3).channels == (RIVERS, ewma(0.3, 7.0, 100))
+
+
+# What several detectors say of one thing is one thing.
+
+
+def told(channel, severity, first, last, **fields):
+    event = episodes(noise_with({300: 130}))[0]
+    changed = {"channel": channel, "severity": severity, "start": at(first), "end": at(last), **fields}
+    return event.model_copy(update=changed)
+
+
+def test_of_anomalies_of_one_kpi_at_one_time_the_most_severe_counts():
+    novelty, high = told("novelty", "medium", 10, 20), told("significance", "high", 12, 30)
+    after, other = told("ewma", "low", 30, 31), told("novelty", "medium", 12, 30, metric_name="request_rate")
+    assert AnomalyEvents(anomalies=(novelty, high, after, other)).distinct == (high, after, other)
+
+
+def test_of_equal_ones_the_first_counts_and_without_their_ends_all_do():
+    first, second = told("novelty", "medium", 10, 20), told("ewma", "medium", 10, 20)
+    assert AnomalyEvents(anomalies=(first, second)).distinct == (first,)
+    legacy = [told("unknown", "medium", 10, 20, end=None) for _ in range(2)]
+    assert AnomalyEvents(anomalies=legacy).distinct == tuple(legacy)
+
+
+def test_what_lies_in_maintenance_hides_nothing():
+    inside, outside = told("ewma", "critical", 10, 20, in_maintenance=True), told("novelty", "low", 10, 40)
+    assert AnomalyEvents(anomalies=(inside, outside)).distinct == (inside, outside)

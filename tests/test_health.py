@@ -150,6 +150,17 @@ def test_only_the_days_anomalies_count():
     assert assess(day(slo()), events(*[anomaly("low", instant) for instant in at])).anomalies == 2
 
 
+def test_what_two_detectors_say_of_one_time_counts_once():
+    """A high and a medium anomaly at once cost the points of the high one; that of another KPI, or later, its own."""
+    ends = {"start": TODAY.start, "end": TODAY.start + timedelta(minutes=5)}
+    high, medium = (anomaly(severity, TODAY.start).model_copy(update=ends) for severity in ("high", "medium"))
+    assert assess(day(slo()), events(high, medium)).parts[-1].why == "1 high"
+    other = medium.model_copy(update={"metric_name": "avg_cpu_percent"})
+    later = medium.model_copy(update={"start": ends["end"], "end": TODAY.end})
+    for apart in (other, later):
+        assert assess(day(slo()), events(high, apart)).parts[-1].why == "1 high, 1 medium"
+
+
 @pytest.mark.parametrize(
     ("score_of_budget", "status"),
     [(100, "healthy"), (80, "healthy"), (79, "degraded"), (40, "degraded"), (39, "unhealthy")],

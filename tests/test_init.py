@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from observability import commands
 from observability.choice import MOST_SERVICES, STATUSES, Choice, interval, is_usable
-from observability.definitions import Release
+from observability.definitions import Channel, Release
 from observability.errors import NotEnoughDataError
 from observability.init_release import main, render
 from observability.model import DEFAULT_URL, PrometheusSettings, Query, Window
@@ -129,7 +129,9 @@ def test_the_examples_in_comments_load_too(tmp_path: Path) -> None:
     text = render("shop", GA)
     for secret in ("password", "token", "ca.pem", "postga.pem", "postga.key"):
         assert secret in text
-    opened = re.sub(r"^( *)# ?((?:  )?[-\w]+: |(?:  )?- \{|queries:|maintenance:)", r"\1\2", text, flags=re.MULTILINE)
+    opened = re.sub(
+        r"^( *)# ?((?:  )?[-\w]+: |(?:  )?- \{|queries:|detectors:|maintenance:)", r"\1\2", text, flags=re.MULTILINE
+    )
     given = yaml.safe_load(opened)
     assert set(given["prometheus"]) > {
         "url",
@@ -144,6 +146,8 @@ def test_the_examples_in_comments_load_too(tmp_path: Path) -> None:
     assert release.matchers == 'env="prod"'
     assert release.prices is not None
     assert len(release.maintenance) == 1
+    channels = {channel.name: channel for channel in release.channels}
+    assert channels == {name: Channel(name=name, threshold=at) for name, at in (("novelty", None), ("significance", 6))}
     assert "my_requests_total" in release.queries["http_errors"].promql
 
 

@@ -12,9 +12,8 @@ from naive import counted_steps_naive, rate_naive
 from observability import readers, stages
 from observability.artifacts import DaySummary, KpiSummary, MaintenanceWindow, PreReleaseSummary, SloReport
 from observability.comparable import has_same_hours, is_mostly_judged
-from observability.definitions import Maintenance, PriceList
+from observability.definitions import Channel, Maintenance, PriceList
 from observability.detection.anomalies import score_release
-from observability.detection.episodes import Setting
 from observability.errors import ConfigError
 from observability.judgement.health import assess
 from observability.judgement.maintenance import ALL_MAINTENANCE, left_out, overlapped
@@ -584,15 +583,19 @@ def test_what_runs_with_the_clock_is_paired_with_days_of_the_same_hours_only():
 
 # Anomalies and health.
 
-PROMPT = Setting(alpha=0.01, threshold=7.0, warm_up=20)
+PROMPT = Channel(name="ewma", threshold=7.0, parameters={"alpha": 0.01, "warm_up": 20})
 
 
 def scored(*windows):
     """Sessions that go up and down by one, and at minutes 40 to 42 jump to 80."""
     sessions = np.tile([39.0, 41.0], 720)
     sessions[40:43] = 80.0
-    release = RELEASE.model_copy(update={"maintenance": windows})
-    return score_release(release, SERVICE, [samples({"db_sessions": sessions})], PROMPT)
+    return events(sessions, *windows)
+
+
+def events(sessions, *windows):
+    release = RELEASE.model_copy(update={"maintenance": windows, "channels": (PROMPT,)})
+    return score_release(release, {SERVICE: [samples({"db_sessions": sessions})]})[SERVICE]
 
 
 @pytest.mark.parametrize(
@@ -616,8 +619,7 @@ def test_what_outlasts_a_maintenance_window_counts(until, inside):
     """From minute 40 to 42, or to 44, more is open with each minute; the window is from 30 to 42.5."""
     sessions = np.tile([39.0, 41.0], 720)
     sessions[40:until] = 10.0 ** np.arange(3, until - 37)
-    release = RELEASE.model_copy(update={"maintenance": [window(30, 42.5)]})
-    (event,) = score_release(release, SERVICE, [samples({"db_sessions": sessions})], PROMPT).anomalies
+    (event,) = events(sessions, window(30, 42.5)).anomalies
     assert (event.end - event.start, event.in_maintenance) == (timedelta(minutes=until - 40), inside)
 
 

@@ -1,5 +1,7 @@
 """The release file: what it may leave out, what it changes, and how its queries are rendered."""
 
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -7,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from observability.definitions import Release
+from observability.definitions import Channel, Release
 from observability.errors import ConfigError
 from observability.model import Calendar, Window, format_instant, parse_instant
 from observability.release import examine, flags_release, load
@@ -163,6 +165,79 @@ def test_prices_bring_in_the_usage_that_they_are_for(tmp_path: Path) -> None:
     assert {query.name for query in written(tmp_path, text).plan.queries} == {"storage_used"}
 
 
+DETECTORS = """\
+detectors:
+  ewma: {threshold: 4, alpha: 0.01}
+  StandardAbsoluteDeviation: {threshold: 5}
+  LODA: {threshold: 20, seed: 7, n_bins: 20}
+"""
+
+
+def test_the_detectors_that_the_file_names_are_the_channels(tmp_path: Path) -> None:
+    assert written(tmp_path, DETECTORS).channels == (
+        Channel(name="ewma", threshold=4, parameters={"alpha": 0.01}),
+        Channel(name="StandardAbsoluteDeviation", threshold=5),
+        Channel(name="LODA", threshold=20, parameters={"seed": 7, "n_bins": 20}),
+    )
+
+
+@pytest.mark.parametrize("entry", ["", " {}", " {alpha: 0.3}"])
+def test_a_detector_without_a_threshold_has_the_shipped_one(tmp_path: Path, entry: str) -> None:
+    (channel,) = written(tmp_path, f"detectors:\n  ewma:{entry}\n").channels
+    assert (channel.name, channel.threshold) == ("ewma", None)
+
+
+def test_without_detectors_there_are_significance_and_novelty(tmp_path: Path) -> None:
+    assert [channel.name for channel in written(tmp_path).channels] == ["significance", "novelty"]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("detectors:", ":3: detectors: write names of detectors, such as {significance: {threshold: 5}}, or leave "),
+        ("detectors: [ewma]", ":3: detectors: write names of detectors, such as "),
+        ("detectors: {ewna: }", ":3: detectors.ewna: unknown detector 'ewna'; did you mean 'ewma'?"),
+        ("detectors: {x: }", ":3: detectors.x: unknown detector 'x'; known are "),
+        ("detectors:\n  ewma: 4", ":4: detectors.ewma: write nothing for what it is shipped with, or {threshold: …, "),
+        (
+            "detectors:\n  ewma:\n    alfa: 1",
+            ":5: detectors.ewma.alfa: 'ewma' has no parameter 'alfa'; did you mean 'alpha'?",
+        ),
+        (
+            "detectors:\n  ewma:\n    alpha: fast",
+            ":5: detectors.ewma.alpha: 'ewma': alpha must be a number, and is 'fast'.",
+        ),
+        ("detectors:\n  ewma:\n    alpha: [1]", ":5: detectors.ewma.alpha: write a number, true, false or a text."),
+        ("detectors:\n  ewma:\n    alpha: .nan", ":5: detectors.ewma.alpha: write a number, true, false or a text."),
+        ("detectors:\n  ewma: {alpha: 2}", ":4: detectors.ewma: 'ewma' cannot be used with alpha=2: alpha must lie "),
+        *(
+            (
+                f"detectors:\n  ewma:\n    threshold: {bad}",
+                ":5: detectors.ewma.threshold: must be a number greater than 0.",
+            )
+            for bad in ("0", "-1", ".inf", ".nan", "high", "true", "[5]", "")
+        ),
+        ("detectors: {LODA: }", ":3: detectors.LODA: 'LODA' is river's, and comes without a threshold; give it one: "),
+        ("detectors: {ThresholdFilter: }", ":3: detectors.ThresholdFilter: unknown detector 'ThresholdFilter'; known "),
+        ("detector: {ewma: }", ":3: detector: there is no such field; did you mean 'detectors'?"),
+        ("channels: []", ":3: channels: there is no such field; "),
+    ],
+)
+def test_what_is_wrong_with_a_detector_is_said_at_its_line(tmp_path: Path, text: str, said: str) -> None:
+    (problem,) = problems(tmp_path, text + "\n")
+    assert problem.startswith(f"release.yaml{said}")
+
+
+def test_only_a_name_that_is_none_of_ours_loads_rivers_detectors(tmp_path: Path) -> None:
+    (tmp_path / "ours.yaml").write_text(HEAD + "detectors: {ewma: {alpha: 0.1}}\n")
+    (tmp_path / "rivers.yaml").write_text(HEAD + "detectors: {LODA: {threshold: 9}}\n")
+    code = "import sys; from pathlib import Path; from observability.release import load; load(Path(sys.argv[1]))"
+    for name, is_loaded in (("ours", False), ("rivers", True)):
+        command = [sys.executable, "-c", f"{code}; print('river.anomaly' in sys.modules)", tmp_path / f"{name}.yaml"]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        assert done.stdout == f"{is_loaded}\n"
+
+
 def test_every_kpi_of_the_catalog_says_what_it_is() -> None:
     release = flags_release(GA, "http://localhost:9090")
     for kpi in release.kpis.values():
@@ -236,6 +311,7 @@ prometheus: {ulr: http://localhost:9090}
         ("release: a\nga: b: c\n", "2: not YAML: mapping values are not allowed here."),
         ('release: a\nga: "\x01"\n', "2: not YAML: special characters are not allowed."),
         ("release: !!int x\n", "1: not YAML: invalid literal for int() with base 10: 'x'."),
+        ("release: !!int\n", "1: not YAML: string index out of range."),
         ("a: 1\n---\nb: 2\n", "2: not YAML: expected a single document in the stream, but found another document."),
         ("", "1: not a release file: it holds no fields such as `release:` and `ga:`."),
         ("- a\n", "1: not a release file: it holds no fields such as `release:` and `ga:`."),

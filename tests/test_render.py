@@ -185,9 +185,31 @@ class TestSections:
         assert item in text
 
     def test_the_method_names_source_step_and_detector(self) -> None:
-        text = section(to_markdown(report(anomalies=events(detector={"channel": "ewma", "alpha": 0.01}))), "Method")
+        numbers = {"significance": {"threshold": 5.0, "warm_up": 100}, "ewma": {"threshold": 3.0, "alpha": 0.3}}
+        told = {"channels": numbers, "scored_from": "the days before GA warm it up"}
+        text = section(to_markdown(report(anomalies=events(detector=told))), "Method")
         assert "- Source: http://prometheus:9090, one sample every 60 s." in text
-        assert "Detector: channel ewma, alpha 0.01." in text
+        assert "Detector: significance (threshold 5.0, `warm_up` 100); ewma (threshold 3.0, alpha 0.3); " in text
+
+    def test_the_method_names_the_detector_of_older_files_and_of_none(self) -> None:
+        for told, said in (({"channel": "ewma", "alpha": 0.01}, "channel ewma, alpha 0.01."), ({}, "not stated.")):
+            text = section(to_markdown(report(anomalies=events(detector=told))), "Method")
+            assert f"Detector: {said}" in text
+
+    def test_the_anomalies_of_several_detectors_are_told_apart(self) -> None:
+        seen = [
+            anomaly(channel="novelty", z_score=0.02345),
+            anomaly(channel="significance", z_score=-7.25),
+            anomaly(channel="novelty", z_score=None),
+        ]
+        text = section(to_markdown(report(anomalies=events(*seen))), "What Could Be Improved ⚠️")
+        assert "3 anomalies (3 high; 2 by novelty, 1 by significance):" in text
+        rows = [line for line in text.splitlines() if line.startswith("| 2025") or "`p99_latency_ms`" in line]
+        assert [row.split("|")[5].strip() for row in rows[-3:]] == [
+            "-7.2 `significance`",
+            "+0.023 `novelty`",
+            "? `novelty`",
+        ]
 
     def test_health_by_day(self) -> None:
         scores = [

@@ -207,6 +207,12 @@ class TestRecommendations:
         assert text.startswith("[P2] Look at p99_latency_ms: 2 high or critical anomalies in the week")
         assert report(anomalies=events(anomaly(severity="medium"))).recommendations_v1_0_2 == ()
 
+    def test_a_severe_anomaly_that_two_detectors_saw_is_counted_once(self) -> None:
+        ends = {"start": anomaly().timestamp, "end": anomaly(hours=70).timestamp}
+        seen = [anomaly(channel=channel, **ends) for channel in ("significance", "ewma")]
+        (text,) = report(anomalies=events(*seen)).recommendations_v1_0_2
+        assert text.startswith("[P2] Look at p99_latency_ms: 1 high or critical anomaly in the week")
+
     def test_anomalies_do_not_decide_the_status(self) -> None:
         assert report(anomalies=events(anomaly(severity="critical"))).overall_status == "EXCELLENT"
 

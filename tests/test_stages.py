@@ -235,12 +235,12 @@ def test_evidence_that_was_deleted_is_collected_again(tmp_path: Path) -> None:
 
 def test_the_detector_asks_only_for_what_no_evidence_holds(tmp_path: Path, server: Server) -> None:
     found = release(tmp_path)
-    stages.detect(found, server, layout_of(tmp_path, found), stages.detector_setting(), now=GA + timedelta(days=1))
+    stages.detect(found, server, layout_of(tmp_path, found), now=GA + timedelta(days=1))
     assert server.asked == {}
     server.retained = GA
     changed = release(tmp_path, ONLY + OTHER_SESSIONS)
     layout = layout_of(tmp_path, changed)
-    stages.detect(changed, server, layout, stages.detector_setting(), now=GA + timedelta(days=1))
+    stages.detect(changed, server, layout, now=GA + timedelta(days=1))
     assert server.asked[GA] == {"db_sessions"}
 
 
@@ -258,7 +258,6 @@ def run(
         release=found,
         source=server,
         layout=layout_of(tmp_path, found),
-        setting=stages.detector_setting(),
         identity=server.info(found.plan).prometheus,
         now=found.calendar.window(7).end,
         report=lambda stage, did_run: ran.append(stage) if did_run else None,

@@ -19,6 +19,7 @@ COMPARABLE = "observability.comparable"
 TABLE = "observability.week_table"
 PROMQL, RELEASE_YAML = "observability.promql", "observability.release_yaml"
 CHECKS, FIELDS = "observability.release_checks", "observability.release_fields"
+DETECTORS, CHANNELS = "observability.release_detectors", "observability.detection.channels"
 # Room → what it may import of ours, besides itself. What is not named here joins the rooms, and may import them all.
 MAY_IMPORT = {
     ERRORS: set(),
@@ -34,7 +35,8 @@ MAY_IMPORT = {
     RELEASE_YAML: set(),
     CHECKS: {HTTP_CONFIG, MODEL, DEFINITIONS, PROMQL, RELEASE_YAML},
     FIELDS: {MODEL, DEFINITIONS, RELEASE_YAML, CHECKS},
-    "observability.release": {ERRORS, MODEL, DEFINITIONS, RELEASE_YAML, CHECKS, FIELDS},
+    DETECTORS: {DEFINITIONS, RELEASE_YAML, CHANNELS},  # which detectors there are, the detectors know
+    "observability.release": {ERRORS, MODEL, DEFINITIONS, RELEASE_YAML, CHECKS, FIELDS, DETECTORS},
     "observability.judgement": {ERRORS, MODEL, DEFINITIONS, ARTIFACTS, COMPARABLE, KPI, UNITS},
     "observability.detection": {ERRORS, MODEL, DEFINITIONS, ARTIFACTS, KPI, UNITS},
     "observability.sources": {ERRORS, MODEL, HTTP_CONFIG},
@@ -51,6 +53,7 @@ COMMANDS = {
     "observability.ga_kpi_collector",
     "observability.stability_monitor_7day",
     "observability.anomaly_detector_lightweight",
+    "observability.detect_csv",
     "observability.daily_health_reporter",
     "observability.regression_analyzer",
     "observability.slo_burn_down",
@@ -63,7 +66,7 @@ COMMANDS = {
     "observability.waiting",
     "observability.validate_release",
 }
-REPORTERS = {"observability.stages", "observability.cli"}
+REPORTERS = {"observability.stages", "observability.score_csv", "observability.cli"}
 # Installed package → the only room that imports it.
 AT_HOME = {
     "airflow": "dags",

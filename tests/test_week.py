@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from observability import gather, stages
+from observability import gather
 from observability.errors import NotEnoughDataError
 from observability.layout import Layout
 from observability.release import load
@@ -33,7 +33,6 @@ def ran(output: Path, recording: Path = RECORDING, release: Path = RELEASE, now:
         release=found,
         source=gather.open_source(found, recording),
         layout=Layout(Store(output), found.services),
-        setting=stages.detector_setting(),
         identity=gather.identity(found, recording),
         now=now,
         report=lambda stage, did_run: stages_run.append(stage) if did_run else None,

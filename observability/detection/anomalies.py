@@ -1,54 +1,105 @@
-"""One release's anomalies: every KPI of a service scored over its days."""
+"""One release's anomalies: the KPIs of its services side by side, scored by each channel over the days."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 import numpy as np
+from numpy.typing import NDArray
 
 from observability.artifacts import Anomaly, AnomalyEvents
-from observability.definitions import Maintenance, Release
-from observability.detection.episodes import CHANNEL, Series, Setting, detect
+from observability.definitions import Channel, Maintenance, Release
+from observability.detection.channels import in_effect, track
+from observability.detection.episodes import Series, episodes
 from observability.kpi import step_values
 from observability.model import Array, Samples, Window
 
 UNTOLD = {".earlier": 0.0, ".seen": 1.0}  # what a column stands for on a day that has none of it
+MOST = 256  # series that are scored side by side: more take memory, and little less time each
 
 
-def score_release(release: Release, service: str, days: Sequence[Samples], setting: Setting) -> AnomalyEvents:
-    """Score the service's KPIs over its days, in time order; only what happened since GA is an event.
+@dataclass
+class _Scored:
+    """A series, what the channels found in it, and which of its steps each of them scored."""
+
+    series: Series
+    anomalies: list[Anomaly] = field(default_factory=list)
+    steps: dict[str, NDArray[np.bool_]] = field(default_factory=dict)
+
+
+def score_release(release: Release, days: Mapping[str, Sequence[Samples]]) -> dict[str, AnomalyEvents]:
+    """Score the KPIs of each service over its days, in time order; only what happened since GA is an event.
 
     What lies in maintenance is scored like the rest, and marked. Days that are not there are missing samples. KPIs
     that were never observed are named in the warnings.
     """
-    if not days:
-        return AnomalyEvents(service=service, warnings=("no day has data, so nothing was scored",))
-    joined = join(days, release.step_s)
-    first = max(0, round((release.ga - joined.window.start).total_seconds() / release.step_s))
+    there = {service: found for service, found in days.items() if found}
+    if not there:
+        return {service: _unscored(service) for service in days}
+    window = Window(
+        start=min(found[0].window.start for found in there.values()),
+        end=max(found[-1].window.end for found in there.values()),
+    )
+    scored = [
+        _Scored(Series(service, kpi, window.start, release.step_s, step_values(kpi, joined, release.prices)))
+        for service, found in there.items()
+        for joined in [join(found, release.step_s, window)]
+        for kpi in release.kpis_of(service).values()
+        if kpi.detect
+    ]
+    first = max(0, round((release.ga - window.start).total_seconds() / release.step_s))
+    for channel in release.channels:
+        for at in range(0, len(scored), MOST):
+            _score(channel, scored[at : at + MOST], first)
+    return {
+        service: _events(release, service, found, [one for one in scored if one.series.service == service])
+        if found
+        else _unscored(service)
+        for service, found in days.items()
+    }
+
+
+def _score(channel: Channel, several: Sequence[_Scored], first: int) -> None:
+    """Note what the channel finds in several series from step ``first`` on; the steps before warm it up."""
+    series, threshold = several[0].series, float(in_effect(channel)["threshold"])
+    times = series.start.timestamp() + series.step_s * np.arange(series.values.size, dtype=float)
+    readings = track(channel, [times] * len(several), [one.series.values for one in several])
+    for one, reading in zip(several, readings, strict=True):
+        one.anomalies += episodes(one.series, channel.name, threshold, reading, first)
+        one.steps[channel.name] = reading.scored[first:].copy()
+
+
+def _events(release: Release, service: str, days: Sequence[Samples], scored: Sequence[_Scored]) -> AnomalyEvents:
     windows = release.maintenance_of(service)
-    anomalies, scored = [], {}
-    for name, kpi in release.kpis_of(service).items():
-        if kpi.detect:
-            values = step_values(kpi, joined, release.prices)
-            found, scored[name] = detect(
-                Series(service, kpi, joined.window.start, release.step_s, values), setting, first
-            )
-            anomalies += [_placed(event, windows, release.step) for event in found]
+    found = [_placed(event, windows, release.step) for one in scored for event in one.anomalies]
+    counts = {one.series.kpi.name: int(np.any(list(one.steps.values()), axis=0).sum()) for one in scored}
+    is_warm = days[0].window.start < release.ga
     return AnomalyEvents(
         service=service,
-        window=Window(start=release.ga, end=joined.window.end),
+        window=Window(start=release.ga, end=days[-1].window.end),
         detector={
-            "channel": CHANNEL,
-            "alpha": setting.alpha,
-            "z_threshold": setting.threshold,
-            "warm_up_samples": setting.warm_up,
-            "scored_from": "the days before GA warm it up" if first else "GA; there is no history to warm up with",
+            "channels": {channel.name: in_effect(channel) for channel in release.channels},
+            "scored_from": "the days before GA warm it up" if is_warm else "GA; there is no history to warm up with",
         },
-        scored=scored,
-        anomalies=tuple(sorted(anomalies, key=lambda event: (event.timestamp, event.metric_name))),
-        warnings=tuple(f"{name}: nothing to score" for name, count in scored.items() if count == 0),
+        scored=counts,
+        anomalies=tuple(sorted(found, key=lambda event: (event.timestamp, event.metric_name, event.channel))),
+        warnings=tuple(text for one in scored for text in _silent(one)),
     )
+
+
+def _silent(one: _Scored) -> Iterator[str]:
+    """What no channel could score, and what only some could."""
+    kpi, silent = one.series.kpi.name, [channel for channel, steps in one.steps.items() if not steps.any()]
+    if len(silent) == len(one.steps):
+        yield f"{kpi}: nothing to score"
+    elif silent:
+        yield f"{kpi}: {' and '.join(silent)} scored nothing"
+
+
+def _unscored(service: str) -> AnomalyEvents:
+    return AnomalyEvents(service=service, warnings=("no day has data, so nothing was scored",))
 
 
 def _placed(event: Anomaly, windows: Sequence[Maintenance], step: timedelta) -> Anomaly:
@@ -61,9 +112,8 @@ def _placed(event: Anomaly, windows: Sequence[Maintenance], step: timedelta) -> 
     return event.model_copy(update={"in_maintenance": inside})
 
 
-def join(days: Sequence[Samples], step_s: int) -> Samples:
-    """Several windows of one service as one; steps between them, and columns that a window lacks, are missing."""
-    window = Window(start=days[0].window.start, end=days[-1].window.end)
+def join(days: Sequence[Samples], step_s: int, window: Window) -> Samples:
+    """A service's days as one window; steps outside them, and columns that a day lacks, are missing."""
     size = window.steps(step_s)
     columns: dict[str, Array] = {}
     for day in days:

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from abc import ABC, abstractmethod
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from observability.model import Array
 
-Time = float | Array  # seconds since the epoch: one for all series, or one each, of shape (n,)
+BLOCK = 4096  # series whose rows stay in a core's cache while a timestep passes through them
+LARGEST = 1e300  # a value further from 0 is no measurement, but missing; sums and differences of others are numbers
+LAST = 0  # the row of the time of the last sample learned
+
+Time: TypeAlias = "float | Array"  # seconds since the epoch: one for all series, or one each, of shape (n,)
 
 
 class Reading(NamedTuple):
-    """What a channel says of one timestep, or of several (the same shape with the steps in front); arrays of shape (n,).
+    """What a channel says of one timestep, in arrays of shape (n,), or of several, with the steps in front.
 
     ``scored`` is false for a sample that is missing, late, or that came before the series was warm; there the score is
     0 and the other three are NaN. ``expected`` and the band ``low`` to ``high``, outside which the score reaches the
-    threshold, are in the series' unit; an end that no value can reach is ±inf.
+    threshold, are in the series' unit; an end that no value can reach is ±inf. They are NaN, too, where a detector
+    knows none, as river's do not.
     """
 
     scored: NDArray[np.bool_]
@@ -42,5 +48,87 @@ class Bank(Protocol):
 
     def learn_many(self, t: Time, values: Array) -> None: ...
 
-    def step_many(self, t: Time, values: Array) -> Array:
-        """The scores, and then the samples learned: ``score_many`` and ``learn_many`` in one pass."""
+    def step_many(self, t: Time, values: Array) -> Reading:
+        """What ``read_many`` says, and then the samples learned, in one pass."""
+
+
+class Sample(NamedTuple):
+    """One timestep of a block of series: ``elapsed`` seconds since the last sample, inf before the first.
+
+    Where a sample is not ``new``, ``values`` and ``elapsed`` are 0. ``whole``: all are new. ``t`` and ``elapsed`` are
+    numbers, and not arrays, where they are the same for all series.
+    """
+
+    t: Time
+    values: Array
+    elapsed: Time
+    new: NDArray[np.bool_]
+    whole: bool
+
+
+class Columns(ABC):
+    """A bank whose state is one array: a row per quantity, a column per series, ``LAST`` the first row.
+
+    A timestep goes block by block through the series, and in one pass through each block.
+    """
+
+    def __init__(self, empty: Array, n: int, threshold: float) -> None:
+        """``empty``: what each row holds before the first sample."""
+        self.threshold = threshold
+        self.state = np.repeat(empty[:, np.newaxis], n, axis=1)
+
+    @property
+    def nbytes(self) -> int:
+        return self.state.nbytes
+
+    def score_many(self, t: Time, values: Array) -> Array:
+        return self._walk(t, values, learn=False).score
+
+    def read_many(self, t: Time, values: Array) -> Reading:
+        return self._walk(t, values, learn=False)
+
+    def learn_many(self, t: Time, values: Array) -> None:
+        self._walk(t, values, learn=True)
+
+    def step_many(self, t: Time, values: Array) -> Reading:
+        return self._walk(t, values, learn=True)
+
+    @abstractmethod
+    def _pass(self, state: Any, sample: Sample, learn: bool) -> Reading:
+        """The block's reading, from its state of shape (rows, block); with ``learn``, the state then takes it in."""
+
+    def _walk(self, t: Time, values: Array, learn: bool) -> Reading:
+        reading = nothing(values.size)
+        with np.errstate(all="ignore"):  # what is not scored may be inf or NaN on its way
+            for first in range(0, values.size, BLOCK):
+                block = slice(first, first + BLOCK)
+                state = self.state[:, block]
+                sample = _sample(state[LAST], t if np.ndim(t) == 0 else t[block], values[block])
+                if sample.new.any():
+                    for whole, part in zip(reading, self._pass(state, sample, learn), strict=True):
+                        whole[block] = part
+        return reading
+
+
+def nothing(n: int) -> Reading:
+    """The reading of n samples of which none is scored."""
+    return Reading(np.zeros(n, dtype=bool), np.zeros(n), *(np.full(n, np.nan) for _ in range(3)))
+
+
+def _sample(last: Array, t: Time, values: Array) -> Sample:
+    new = (np.abs(values) <= LARGEST) & (t > last) & np.isfinite(t)
+    if not new.all():
+        of_all = t if np.ndim(t) == 0 else np.where(new, t, 0.0)
+        return Sample(of_all, np.where(new, values, 0.0), np.where(new, t - last, 0.0), new, whole=False)
+    are_one = np.ndim(t) == 0 and (last == last[0]).all()
+    return Sample(t, values, t - (last[0] if are_one else last), new, whole=True)
+
+
+def put(state: Any, row: Any, values: Time, sample: Sample) -> None:
+    """The new values of a row, or of several, where the sample is new; or of the cells ``row``, (row, column) each."""
+    state[row] = values if sample.whole else np.where(sample.new, values, state[row])
+
+
+def rate(elapsed: Time, memory_s: float) -> Time:
+    """The weight of a sample that stands for ``elapsed`` seconds in an exponential memory: 1 − e^(−elapsed/memory)."""
+    return 1.0 - np.exp(-elapsed / memory_s)

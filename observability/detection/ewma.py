@@ -1,4 +1,4 @@
-"""The plain EWMA z-score, one series at a time, as a river anomaly detector."""
+"""The plain EWMA z-score of the documents: n series side by side, and one as a river anomaly detector."""
 
 from __future__ import annotations
 
@@ -6,13 +6,62 @@ import math
 from collections.abc import Hashable
 from typing import Any
 
-from river.base import SupervisedAnomalyDetector
+import numpy as np
+
+from observability.detection.bank import LAST, Columns, Reading, Sample, put
+from observability.detection.estimator import OneSeries
+from observability.model import Array
 
 MAX_Z = 1000.0
 FLOOR = 1e-3  # of the mean: what a series that hardly varies must move by to be one standard deviation away
+FARTHEST = 1e150  # how far from the mean a sample counts as at most, in the series' unit: its square is still a number
+MEAN, VARIANCE, COUNT = range(LAST + 1, LAST + 4)  # the rows of the state
 
 
-class EwmaZScore(SupervisedAnomalyDetector):
+class EwmaBank(Columns):
+    """``EwmaZScore`` of n series: see there for the formula and the parameters.
+
+    ``threshold`` is in standard deviations. The band is the mean ± threshold · deviation. State: four rows, 32 bytes
+    per series.
+    """
+
+    def __init__(self, n: int, alpha: float = 0.3, warm_up: float = 60, threshold: float = 3.0) -> None:
+        if not 0 < alpha < 1:
+            raise ValueError(f"alpha must lie between 0 and 1, and is {alpha:g}")
+        if warm_up < 0:
+            raise ValueError(f"warm_up must not be negative, and is {warm_up:g}")
+        self.alpha, self.warm_up = alpha, warm_up
+        super().__init__(np.array([-np.inf, 0.0, 0.0, 0.0]), n, threshold)
+
+    def _pass(self, state: Any, sample: Sample, learn: bool) -> Reading:
+        deviation = _deviation(state)
+        difference = sample.values - state[MEAN]
+        scored = sample.new & (state[COUNT] >= self.warm_up)
+        z = np.minimum(np.abs(difference) / deviation, MAX_Z)
+        expected = np.where(scored, state[MEAN], np.nan)
+        width = self.threshold * deviation if self.threshold <= MAX_Z else np.inf
+        if learn:
+            self._learn(state, sample, np.clip(difference, -FARTHEST, FARTHEST))
+        return Reading(
+            scored, np.where(scored & (difference != 0), z, 0.0), expected, expected - width, expected + width
+        )
+
+    def _learn(self, state: Any, sample: Sample, difference: Array) -> None:
+        alpha = np.maximum(self.alpha, 1.0 / (state[COUNT] + 1.0))
+        variance = (1.0 - alpha) * (state[VARIANCE] + alpha * difference * difference)
+        put(state, MEAN, state[MEAN] + alpha * difference, sample)
+        put(state, VARIANCE, variance, sample)
+        put(state, LAST, sample.t, sample)
+        state[COUNT] += sample.new
+
+
+def _deviation(state: Any) -> Array:
+    """max(√v, FLOOR · |m|), in the series' unit."""
+    deviation: Array = np.maximum(np.sqrt(state[VARIANCE]), FLOOR * np.abs(state[MEAN]))
+    return deviation
+
+
+class EwmaZScore(OneSeries):
     """How many standard deviations a sample is away from its exponentially weighted mean.
 
     Mean m and variance v are updated in the incremental form, which does not cancel (Finch, "Incremental calculation
@@ -28,7 +77,8 @@ class EwmaZScore(SupervisedAnomalyDetector):
     warm_up
         How many samples are learned before any is scored.
 
-    State: three floats. A missing sample (NaN, ±inf) scores 0 and is not learned.
+    State: four floats. A missing sample (NaN, ±inf), and one that is not later than the last, scores 0 and is not
+    learned. Without a time in ``x`` every sample is later.
 
     >>> detector = EwmaZScore(alpha=0.5, warm_up=2)
     >>> for y in (10.0, 12.0, 11.0):
@@ -42,32 +92,28 @@ class EwmaZScore(SupervisedAnomalyDetector):
     def __init__(self, alpha: float = 0.3, warm_up: int = 60) -> None:
         self.alpha = alpha
         self.warm_up = warm_up
-        self.mean = 0.0
-        self.variance = 0.0
-        self.n = 0
+        self.bank: EwmaBank = EwmaBank(1, alpha, warm_up)
+
+    @property
+    def mean(self) -> float:
+        return float(self.bank.state[MEAN, 0])
+
+    @property
+    def variance(self) -> float:
+        return float(self.bank.state[VARIANCE, 0])
 
     @property
     def deviation(self) -> float:
         """max(√v, FLOOR · |m|), in the series' unit."""
-        return max(math.sqrt(self.variance), FLOOR * abs(self.mean))
+        return float(_deviation(self.bank.state)[0])
+
+    @property
+    def n(self) -> int:
+        return int(self.bank.state[COUNT, 0])
 
     def z(self, y: float) -> float:
-        """The score with its sign: above the mean is positive."""
-        if self.n < self.warm_up or not math.isfinite(y) or y == self.mean:
-            return 0.0
-        difference = y - self.mean
-        if abs(difference) >= MAX_Z * self.deviation:
-            return math.copysign(MAX_Z, difference)
-        return difference / self.deviation
+        """The score of the next sample with its sign: above the mean is positive."""
+        return math.copysign(self.score_one({}, y), y - self.mean)
 
-    def score_one(self, x: dict[Hashable, Any], y: Any) -> float:
-        return abs(self.z(y))
-
-    def learn_one(self, x: dict[Hashable, Any], y: Any) -> None:
-        if not math.isfinite(y):
-            return
-        alpha = max(self.alpha, 1.0 / (self.n + 1))
-        difference = y - self.mean
-        self.mean += alpha * difference
-        self.variance = (1.0 - alpha) * (self.variance + alpha * difference * difference)
-        self.n += 1
+    def _time(self, x: dict[Hashable, Any]) -> float:
+        return super()._time(x) if x and "t" in x else max(float(self.bank.state[LAST, 0]) + 1.0, 0.0)

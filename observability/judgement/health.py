@@ -74,12 +74,13 @@ def _maintenance(day: DaySummary) -> list[str]:
 
 
 def _of_the_day(day: DaySummary, events: AnomalyEvents | None) -> list[Anomaly] | None:
-    """Those that are not for the better. None where the detector did not score the day: none could be found."""
+    """Those that are not for the better, each once. None where the detector did not score the day: none could be
+    found."""
     if events is None or day.window is None or (events.scored and not any(events.scored.values())):
         return None
     if events.window is not None and not _covers(events.window, day.window):
         return None
-    of_day = [event for event in events.anomalies if day.window.start <= event.timestamp < day.window.end]
+    of_day = [event for event in events.distinct if day.window.start <= event.timestamp < day.window.end]
     return [event for event in of_day if not event.is_better(_direction(day, event.metric_name))]
 
 

@@ -131,8 +131,11 @@ def test_the_error_burst_is_on_day_2_alone(folder: Path) -> None:
 
 def test_the_textbook_detector_scored_because_its_flag_was_given(folder: Path) -> None:
     events = read(folder / "anomaly_events.json")
-    assert (events["detector"]["alpha"], events["detector"]["z_threshold"]) == (0.3, 3.0)
-    burst = [e for e in events["anomalies"] if e["metric_name"] == "overall_error_rate" and e["severity"] == "critical"]
+    channels = events["detector"]["channels"]
+    assert list(channels) == ["significance", "novelty", "ewma"]
+    assert (channels["ewma"]["alpha"], channels["ewma"]["threshold"]) == (0.3, 3.0)
+    textbook = [e for e in events["anomalies"] if e["channel"] == "ewma"]
+    burst = [e for e in textbook if e["metric_name"] == "overall_error_rate" and e["severity"] == "critical"]
     assert any(event["timestamp"].startswith("2025-11-20") for event in burst)
 
 

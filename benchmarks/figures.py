@@ -1,0 +1,63 @@
+"""What the benchmarks share: when and where they ran, how far they are, and the page that holds their figures."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+DETECTOR_PAGE = ROOT / "docs/detector.md"
+
+
+def progress(text: str, total: int) -> Callable[[], None]:
+    """Says what is being done; on a terminal, also how much of it is done."""
+    steps = iter(range(1, total + 1))
+    if not sys.stderr.isatty():
+        print(f"{text} …", file=sys.stderr)
+        return lambda: None
+    print(f"{text} …", end="", file=sys.stderr, flush=True)
+
+    def done() -> None:
+        step = next(steps)
+        print(f"\r{text}: {step} of {total}", end="\n" if step == total else "", file=sys.stderr, flush=True)
+
+    return done
+
+
+def about() -> dict[str, str]:
+    """When, where and what was measured."""
+    return {
+        "date": datetime.now(UTC).date().isoformat(),
+        "machine": f"{_processor()}, {os.cpu_count()} cores, {platform.system()}",
+        "python": platform.python_version(),
+        "commit": _git("describe", "--always", "--dirty", "--abbrev=12"),
+    }
+
+
+def _processor() -> str:
+    models = [line for line in Path("/proc/cpuinfo").read_text().splitlines() if line.startswith("model name")]
+    return models[0].partition(": ")[2] if models else platform.machine()
+
+
+def _git(*arguments: str) -> str:
+    done = subprocess.run(["git", *arguments], capture_output=True, text=True, cwd=ROOT)
+    return done.stdout.strip() or "unknown"
+
+
+def marks(name: str = "") -> tuple[str, str]:
+    """What stands before and after a page's figures; by name where a page has several blocks of them."""
+    figures = f"figures of {name}" if name else "figures"
+    return f"<!-- {figures} -->\n", f"<!-- end of the {figures} -->"
+
+
+def filled_in(document: str, figures: str, name: str = "") -> str:
+    """The document with the figures between their marks."""
+    begin, end = marks(name)
+    before, _, rest = document.partition(begin)
+    _, _, after = rest.partition(end)
+    return f"{before}{begin}\n{figures}\n\n{end}{after}"

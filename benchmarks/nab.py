@@ -1,0 +1,169 @@
+"""Score a channel on the Numenta Anomaly Benchmark with NAB's own rules: one parameter set for the whole corpus, and
+one threshold per profile, the best one. Needs NAB's data and labels (https://github.com/numenta/NAB)."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+
+from benchmarks import figures, nab_corpus
+from benchmarks.channel import OFF_BY, draws, jittered, settings, settings_table
+from benchmarks.nab_corpus import File
+from benchmarks.nab_scoring import PROFILES, Weights, half_tested, sweep, weigh
+from observability.definitions import Channel
+from observability.detection.channels import parse_channel, track
+from observability.errors import ConfigError, PostgaError
+from observability.model import Array
+
+SPLITS = 20
+STANDARD = PROFILES["standard"]
+EXAMPLES = """\
+examples:
+  python -m benchmarks.nab --nab NAB                              a table
+  python -m benchmarks.nab --nab NAB --json                       the same as JSON
+  python -m benchmarks.nab --nab NAB --robustness                 also with every parameter off by up to 25 %
+  python -m benchmarks.nab --nab NAB --channel ewma:alpha=0.01    another channel
+  python -m benchmarks.nab --nab NAB --results NAB/results        also files that NAB's own runner can score
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    given = _given(arguments)
+    try:
+        files = nab_corpus.read(given.nab)
+        channel = parse_channel(given.channel)
+        report = measure(files, channel, given.draws if given.robustness else 0, given.seed, given.results)
+    except PostgaError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("\ninterrupted.", file=sys.stderr)
+        return 130
+    print(json.dumps(report, indent=1, allow_nan=False) if given.json else table(report))
+    if given.document:
+        page = figures.DETECTOR_PAGE
+        page.write_text(figures.filled_in(page.read_text(encoding="utf-8"), table(report), "nab"), encoding="utf-8")
+    return 0
+
+
+def measure(files: Sequence[File], channel: Channel, jitters: int, seed: int, results: Path | None) -> dict[str, Any]:
+    """The channel at the best threshold of each profile and at its own; with ``jitters``, also how robust that is."""
+    measured = settings(channel)
+    weights = [weigh(file.times.size, file.windows) for file in files]
+    done = figures.progress(f"scoring {len(files)} files", 1 + jitters)
+    scores = score(files, channel, done)
+    if results is not None:
+        nab_corpus.write_results(results, channel.name, files, scores)
+    report = {**normalised(weights, scores, measured["threshold"]), **measured, **size(files)}
+    if jitters:
+        report |= robustness(files, weights, scores, jittered(channel, jitters, seed), done, seed)
+    return {**report, "about": figures.about()}
+
+
+def score(files: Sequence[File], channel: Channel, done: Callable[[], None]) -> list[Array]:
+    """The scores of each file, all of them side by side; 0 where nothing is scored."""
+    readings = track(channel, [file.times for file in files], [file.values for file in files])
+    done()
+    return [reading.score for reading in readings]
+
+
+def normalised(weights: Sequence[Weights], scores: Sequence[Array], shipped: float) -> dict[str, Any]:
+    """Per profile the best score and its threshold, None if it is best to detect nothing; and at the shipped one."""
+    swept = sweep(weights, scores)
+    best = {name: swept.best(profile) for name, profile in PROFILES.items()}
+    return {
+        **{name: swept.at(best[name], profile) for name, profile in PROFILES.items()},
+        "thresholds": {name: threshold if math.isfinite(threshold) else None for name, threshold in best.items()},
+        "at_shipped_threshold": {name: swept.at(shipped, profile) for name, profile in PROFILES.items()},
+    }
+
+
+def size(files: Sequence[File]) -> dict[str, int]:
+    windows = sum(len(file.windows) for file in files)
+    return {"files": len(files), "rows": sum(file.times.size for file in files), "windows": windows}
+
+
+def robustness(
+    files: Sequence[File],
+    weights: Sequence[Weights],
+    scores: Sequence[Array],
+    channels: Iterable[Channel],
+    done: Callable[[], None],
+    seed: int,
+) -> dict[str, Any]:
+    """Standard scores: with a threshold that was chosen on other files, and the median with other parameters."""
+    if sum(bool(file.windows) for file in files) < 2:
+        raise ConfigError("--robustness halves the files that have windows, and there are not two; leave it out.")
+    swept = [sweep(weights, score(files, channel, done)) for channel in channels]
+    found = [one.at(one.best(STANDARD), STANDARD) for one in swept]
+    return {
+        "threshold_half_tested": half_tested(weights, scores, STANDARD, SPLITS, np.random.default_rng(seed)),
+        "jitter_median": median(found),
+        "jitter_lowest": min(found),
+        "jitter_draws": len(found),
+    }
+
+
+def table(report: dict[str, Any]) -> str:
+    """The figures as Markdown tables."""
+    head = "{date}, {machine}, Python {python}, commit `{commit}`.".format(**report["about"])
+    corpus = "{files} files, {rows:,} rows, {windows} windows.".format(**report)
+    return "\n".join([head, corpus, "", *_score_table(report), "", *settings_table(report)])
+
+
+def _score_table(report: dict[str, Any]) -> list[str]:
+    shipped = report["at_shipped_threshold"]
+    rows = [
+        (f"{report['channel']}, best threshold", [f"{report[name]:.1f}" for name in PROFILES]),
+        ("that threshold", [_threshold(report["thresholds"][name]) for name in PROFILES]),
+        (f"at its own threshold, {report['threshold']:.4g}", [f"{shipped[name]:.1f}" for name in PROFILES]),
+    ]
+    if "jitter_median" in report:
+        off = f"{report['jitter_draws']} draws of all parameters ±{100 * OFF_BY:.0f} %"
+        rows += [
+            ("threshold chosen on half of the files, tested on the other", [f"{report['threshold_half_tested']:.1f}"]),
+            (f"{off}, median", [f"{report['jitter_median']:.1f}"]),
+            (f"{off}, lowest", [f"{report['jitter_lowest']:.1f}"]),
+        ]
+    return [
+        "| NAB | standard | low FP | low FN |",
+        "|---|---:|---:|---:|",
+        *(f"| {name} | {' | '.join([*values, '', ''][:3])} |" for name, values in rows),
+    ]
+
+
+def _threshold(threshold: float | None) -> str:
+    return "none" if threshold is None else f"{threshold:.4g}"
+
+
+def _given(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks.nab",
+        description=__doc__,
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--nab", type=Path, required=True, metavar="PATH", help="holds NAB's data/ and labels/")
+    parser.add_argument("--channel", default="novelty", help="NAME or NAME:parameter=value,… (default: %(default)s)")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of a table")
+    page = figures.DETECTOR_PAGE.relative_to(figures.ROOT)
+    parser.add_argument("--document", action="store_true", help=f"write the table into {page}")
+    parser.add_argument("--results", type=Path, metavar="DIR", help="write DIR/CHANNEL/CATEGORY/CHANNEL_FILE.csv")
+    parser.add_argument(
+        "--robustness", action="store_true", help="also other parameters, and thresholds of other files"
+    )
+    parser.add_argument("--draws", type=draws, default=40, help="of other parameters (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=3, help="of the random numbers (default: %(default)s)")
+    return parser.parse_args(arguments)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

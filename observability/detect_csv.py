@@ -1,0 +1,118 @@
+"""`detect --csv` as a command: what it is asked for, what it tells of each file, and how it ends."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from observability import commands
+from observability.errors import ConfigError, NotEnoughDataError
+
+if TYPE_CHECKING:
+    from observability.definitions import Channel
+    from observability.score_csv import Report
+
+FLAGS = {"out", "timestamp_column", "value_column", "channel", "plot", "as_json"}
+DEFAULT_CHANNELS = ("significance", "novelty")
+
+
+def check_flags(context: typer.Context) -> None:
+    """With --csv there is no release, and without it nothing that the other flags could be about."""
+    given = [
+        parameter
+        for parameter in context.command.params
+        if (source := context.get_parameter_source(parameter.name or "")) and source.name == "COMMANDLINE"
+    ]
+    is_csv = any(parameter.name == "csv" for parameter in given)
+    for parameter in given:
+        if parameter.name == "csv" or (parameter.name in FLAGS) == is_csv:
+            continue
+        if is_csv:
+            raise ConfigError(f"{parameter.opts[0]} is about a release, and --csv about files; leave one of them out.")
+        raise ConfigError(f"{parameter.opts[0]} is about the files of --csv; name them, or leave it out.")
+
+
+def run(
+    given: Sequence[str],
+    out: Path | None,
+    timestamp_column: str | None,
+    value_column: str | None,
+    channels: Sequence[str],
+    plot: bool,
+    as_json: bool,
+) -> None:
+    """Score the files, tell of each, and end with an error if one could not be read, or nothing could be scored."""
+    from observability.csv_files import STDOUT, jobs
+    from observability.csv_series import Columns
+    from observability.score_csv import score_files
+
+    if out is None:
+        raise ConfigError("--csv needs --out: the file for the scores, or the folder for those of several files.")
+    if out == STDOUT and as_json:
+        raise ConfigError("--out - and --json would both print to stdout; name a file with --out.")
+    todo = jobs(given, out, plot)
+    with commands.progress("scoring") as advance:
+        reports = score_files(todo, Columns(timestamp_column, value_column), _channels(channels), advance)
+    for report in reports:
+        _tell(report, len(reports) == 1)
+    if as_json:
+        shown = {"files": [report.model_dump(mode="json") for report in reports]}
+        print(json.dumps(shown, indent=2, allow_nan=False))
+    elif out != STDOUT:
+        commands.say(*(str(path) for report in reports for path in (report.out, report.plot) if path is not None))
+    _end(reports)
+
+
+def _channels(texts: Collection[str]) -> list[Channel]:
+    from observability.detection.channels import parse_channel
+
+    found = [parse_channel(text) for text in texts or DEFAULT_CHANNELS]
+    names = [channel.name for channel in found]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise ConfigError(f"--channel names {twice} twice, and its columns would bear the same names; name it once.")
+    return found
+
+
+def _tell(report: Report, is_alone: bool) -> None:
+    """A line of figures, and a line for everything that is unusual. What an error will say of the only file is left
+    to it."""
+    if report.error is not None:
+        if not is_alone:
+            print(f"error: {report.error}", file=sys.stderr)
+        return
+    found = [
+        f"{name} {count.alarms:,} alarm{'' if count.alarms == 1 else 's'} of {count.scored:,} scored"
+        for name, count in report.channels.items()
+    ]
+    rows = f"{report.rows:,} rows, {report.missing:,} missing, {report.late:,} late"
+    print(f"{report.csv}: {rows}{_span(report)}; {', '.join(found)}", file=sys.stderr)
+    for text in (*report.warnings, *([] if is_alone or not report.no_data else [report.no_data])):
+        commands.warn(f"{report.csv}: {text}")
+
+
+def _span(report: Report) -> str:
+    from observability.model import format_instant
+
+    if report.first is None or report.last is None:
+        return ""
+    return f"; {format_instant(report.first)} to {format_instant(report.last)}"
+
+
+def _end(reports: Sequence[Report]) -> None:
+    """Nothing, if every file could be read and one of them scored."""
+    failed = [report for report in reports if report.error is not None]
+    without = [report for report in reports if report.exit_code]
+    kind = ConfigError if any(report.exit_code == ConfigError.exit_code for report in without) else NotEnoughDataError
+    if len(reports) == 1 and without:
+        report = reports[0]
+        raise kind(report.error or f"{report.csv}: {report.no_data}")
+    if len(without) == len(reports):
+        raise kind(f"None of the {len(reports)} files could be scored.")
+    if failed:
+        raise kind(f"{len(failed)} of the {len(reports)} files could not be read; the others are scored.")

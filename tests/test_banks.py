@@ -1,0 +1,172 @@
+"""Each bank against its slow twin, one series at a time and after every step; and what all banks have in common."""
+
+import copy
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from naive import EwmaNaive
+
+from observability.detection.ewma import EwmaBank, EwmaZScore
+
+NAN, INF = float("nan"), float("inf")
+START, STEP = 1_763_424_000.0, 60.0  # 2025-11-18T00:00:00Z, and a minute
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A bank, called with its number of series, its twin, its river estimator, and its parameters in all three."""
+
+    bank: Any
+    twin: Any
+    estimator: Any
+    parameters: dict[str, Any]
+    steps: int = 120
+
+
+PAIRS = {
+    "ewma": Pair(EwmaBank, EwmaNaive, EwmaZScore, {"alpha": 0.1, "warm_up": 20}),
+    "ewma, fast": Pair(EwmaBank, EwmaNaive, EwmaZScore, {"alpha": 0.9, "warm_up": 0}),
+}
+
+
+def inputs(steps):
+    """Name → times and values, each of shape (steps,)."""
+    rng = np.random.default_rng(11)
+    regular, noise = START + STEP * np.arange(steps), rng.normal(0.0, 1.0, steps)
+    burst = np.where(np.arange(steps) == steps - 20, 30.0, 0.0)
+    gaps = np.where(rng.random(steps) < 0.3, rng.choice([NAN, INF, -INF], steps), noise)
+    return {
+        "flat": (regular, np.full(steps, 0.3)),
+        "flat, then not": (regular, np.where(np.arange(steps) < steps - 30, 7.0, 7.5)),
+        "zero": (regular, np.zeros(steps)),
+        "zero, then not": (regular, np.where(np.arange(steps) < steps - 30, 0.0, 1e-9)),
+        "noise": (regular, 100 + noise + burst),
+        "huge": (regular, 1e12 * (1 + 0.01 * noise + burst)),
+        "huge, hardly moving": (regular, 1e12 + noise),
+        "tiny": (regular, 1e-12 * (5 + noise + burst)),
+        "below zero": (regular, -50 + noise - burst),
+        "with a season": (
+            START + 3600 * np.arange(steps),
+            10 + 5 * np.sin(np.arange(steps) * np.pi / 12) + 0.1 * noise,
+        ),
+        "gaps": (regular, gaps),
+        "nothing": (regular, np.full(steps, NAN)),
+        "irregular": (START + np.cumsum(rng.exponential(STEP, steps)), noise),
+        "a gap of ten years": (regular + np.where(np.arange(steps) < steps // 2, 0, 3.2e8), 20 + noise),
+        "out of order": (regular + rng.choice([0.0, -STEP, -5 * STEP], steps), noise),
+        "the clock jumps back": (regular - np.where(np.arange(steps) == steps // 2, 1e6, 0), 20 + noise),
+        "the same second": (np.repeat(regular, 2)[:steps], noise),
+    }
+
+
+def assert_agrees(reading, at, expected, largest):
+    """What a bank said of its series ``at``, and what its twin says; ``largest`` is the largest value so far, against
+    which numbers in the series' unit are rounded."""
+    scored, score, *numbers = expected
+    assert reading.scored[at] == scored
+    assert reading.score[at] == pytest.approx(score, rel=1e-6, abs=1e-9)
+    for found, wanted in zip(reading[2:], numbers, strict=True):
+        if wanted is None:
+            assert np.isnan(found[at])
+        else:
+            assert found[at] == pytest.approx(wanted, rel=1e-6, abs=1e-9 * largest)
+
+
+def largest(values):
+    return max(abs(value) for value in [0.0, *values] if np.isfinite(value))
+
+
+@pytest.mark.parametrize("pair", PAIRS.values(), ids=PAIRS)
+def test_a_bank_agrees_with_its_twin_after_every_step(pair):
+    series = list(inputs(pair.steps).values())
+    bank, twins = pair.bank(len(series), **pair.parameters), [pair.twin(**pair.parameters) for _ in series]
+    for step in range(pair.steps):
+        times, values = (np.array([one[part][step] for one in series]) for part in (0, 1))
+        reading = bank.read_many(times, values)
+        for at, twin in enumerate(twins):
+            so_far = largest(series[at][1][: step + 1].tolist())
+            assert_agrees(reading, at, twin.read(times[at], values[at]), so_far)
+            twin.learn(times[at], values[at])
+        bank.learn_many(times, values)
+
+
+SAMPLES = st.lists(
+    st.tuples(
+        st.sampled_from([60.0, 60.0, 60.0, 0.0, -60.0, 1e8]),
+        st.one_of(st.just(NAN), st.floats(-1e6, 1e6), st.sampled_from([0.0, 10.0, 10.0, 1e12, 1e-12, INF])),
+    ),
+    max_size=60,
+)
+
+
+@settings(max_examples=60)
+@pytest.mark.parametrize("pair", PAIRS.values(), ids=PAIRS)
+@given(samples=SAMPLES)
+def test_a_bank_agrees_with_its_twin_on_whatever_comes(pair, samples):
+    bank, twin, t = pair.bank(1, **pair.parameters), pair.twin(**pair.parameters), START
+    for step, (later, value) in enumerate(samples):
+        t += later
+        so_far = largest(value for _, value in samples[: step + 1])
+        assert_agrees(bank.read_many(t, np.array([value])), 0, twin.read(t, value), so_far)
+        twin.learn(t, value)
+        bank.learn_many(t, np.array([value]))
+
+
+@pytest.mark.parametrize("pair", PAIRS.values(), ids=PAIRS)
+class TestEveryBank:
+    def test_scoring_changes_nothing_and_a_step_is_a_score_and_a_lesson(self, pair):
+        series = list(inputs(pair.steps).values())
+        bank = pair.bank(len(series), **pair.parameters)
+        for step in range(pair.steps):
+            times, values = (np.array([one[part][step] for one in series]) for part in (0, 1))
+            other = copy.deepcopy(bank)
+            score = bank.score_many(times, values)
+            np.testing.assert_array_equal(bank.score_many(times, values), score)
+            np.testing.assert_array_equal(bank.read_many(times, values).score, score)
+            reading = bank.read_many(times, values)
+            for column, of_step in zip(reading, other.step_many(times, values), strict=True):
+                np.testing.assert_array_equal(column, of_step)
+            bank.learn_many(times, values)
+            ahead = START + 1e9, values
+            np.testing.assert_array_equal(bank.score_many(*ahead), other.score_many(*ahead))
+
+    def test_one_series_is_the_estimator_and_the_same_beside_others(self, pair):
+        for times, values in inputs(pair.steps).values():
+            many, one = pair.bank(3, **pair.parameters), pair.estimator(**pair.parameters)
+            for t, value in zip(times.tolist(), values.tolist(), strict=True):
+                row = np.array([value, -value, NAN])
+                assert one.score_one({"t": t}, value) == many.score_many(t, row)[0]
+                one.learn_one({"t": t}, value)
+                many.learn_many(t, row)
+
+    def test_no_score_is_ever_nan_and_what_is_not_scored_says_nothing(self, pair):
+        values = np.array([1.7e308, -1.7e308, 0.0, 5e-324, NAN, INF])
+        bank = pair.bank(values.size, **pair.parameters)
+        for step in range(pair.steps):
+            reading = bank.read_many(START + STEP * step, np.roll(values, step))
+            assert np.isfinite(reading.score).all()
+            assert (reading.score >= 0).all()
+            assert (reading.score[~reading.scored] == 0).all()
+            assert np.isnan([column[~reading.scored] for column in reading[2:]]).all()
+            assert not np.isnan([column[reading.scored] for column in reading[2:]]).any()
+            bank.learn_many(START + STEP * step, np.roll(values, step))
+
+    def test_outside_the_band_the_score_reaches_the_threshold_and_inside_not(self, pair):
+        times, values = inputs(pair.steps)["noise"]
+        bank = pair.bank(1, **pair.parameters)
+        for t, value in zip(times[:-30].tolist(), values[:-30].tolist(), strict=True):
+            bank.learn_many(t, np.array([value]))
+        now = times[-30]
+        reading = bank.read_many(now, values[-30:-29])
+        for end, way in ((reading.low[0], -1), (reading.high[0], 1)):
+            if np.isfinite(end):
+                assert bank.score_many(now, np.array([end + way * 1e-6 * abs(end)]))[0] >= bank.threshold
+                assert bank.score_many(now, np.array([end - way * 1e-6 * abs(end)]))[0] < bank.threshold
+
+    def test_the_bytes_of_the_state_are_told(self, pair):
+        arrays = [one for one in vars(pair.bank(1000, **pair.parameters)).values() if isinstance(one, np.ndarray)]
+        assert pair.bank(1000, **pair.parameters).nbytes >= sum(one.nbytes for one in arrays) > 0
