@@ -26,12 +26,14 @@ def main(
     ),
     z_threshold: Annotated[
         float | None,
-        typer.Option(min=0.1, help="Standard deviations that raise an alarm. [default: 3.0 if --ewma-alpha is given]"),
+        typer.Option(
+            min=0.1, help="Standard deviations at which the plain EWMA alarms. [default: 3.0 if --ewma-alpha is given]"
+        ),
     ] = None,
     ewma_alpha: Annotated[
         float | None,
         typer.Option(
-            min=0.0001, max=0.9999, help="EWMA smoothing factor per sample. [default: 0.3 if --z-threshold is given]"
+            min=0.0001, max=0.9999, help="The plain EWMA's weight of a sample. [default: 0.3 if --z-threshold is given]"
         ),
     ] = None,
     prometheus_url: UrlFlag = None,

@@ -6,6 +6,7 @@ input writes the same bytes. A key ending in ``_key`` is relative to the store's
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -224,6 +225,9 @@ def with_ewma(release: Release, alpha: float | None = None, threshold: float | N
     the other one, and what the release file says of it, stay as they are."""
     if alpha is None and threshold is None:
         return release
+    for flag, value in (("--ewma-alpha", alpha), ("--z-threshold", threshold)):
+        if value is not None and not math.isfinite(value):
+            raise ConfigError(f"{flag} {value} is no number that a detector can use; give a finite one.")
     ewma = next((one for one in release.channels if one.name == "ewma"), Channel(name="ewma"))
     flags = {**ewma.parameters, **({} if alpha is None else {"alpha": alpha})}
     ewma = Channel(name="ewma", threshold=ewma.threshold if threshold is None else threshold, parameters=flags)

@@ -176,18 +176,21 @@ def _notable(week: WeekRecord) -> tuple[Regression, ...]:
 
 
 def _by_severity(week: WeekRecord) -> tuple[Anomaly, ...]:
-    """The most severe first, those for the better or in maintenance last; of equal ones the higher score, then the
-    earlier."""
+    """The most severe first, those for the better or in maintenance last; of equal ones those of the detector that is
+    named first, then the higher score, then the earlier."""
+    channels = list(week.anomalies.detector.get("channels", {})) if week.anomalies is not None else []
     found = [
         event.model_copy(update={"for_better": event.is_better(week.about(event.metric_name).direction)})
         for event in (week.anomalies.anomalies if week.anomalies is not None else ())
     ]
-    return tuple(sorted(found, key=_order))
+    return tuple(sorted(found, key=lambda event: _order(event, channels)))
 
 
-def _order(event: Anomaly) -> tuple[bool, int, float, datetime]:
+def _order(event: Anomaly, channels: list[str]) -> tuple[bool, int, int, float, datetime]:
+    """Scores of different detectors are no measure of each other."""
     counts_little = event.for_better is True or event.in_maintenance is True
-    return counts_little, -SEVERITIES.index(event.severity), -_score(event), event.timestamp
+    channel = channels.index(event.channel) if event.channel in channels else len(channels)
+    return counts_little, -SEVERITIES.index(event.severity), channel, -_score(event), event.timestamp
 
 
 def _score(event: Anomaly) -> float:

@@ -279,9 +279,10 @@ def _detector(week: WeekRecord) -> str:
     if week.anomalies is None:
         return "Anomalies: none were given."
     channels = week.anomalies.detector.get("channels", {})
-    rest = {name: value for name, value in week.anomalies.detector.items() if name != "channels"}
     named = [f"{name} ({_settings(of_it)})" for name, of_it in channels.items()]
-    settings = "; ".join([*named, *([_settings(rest)] if rest else [])])
+    older = {name: value for name, value in week.anomalies.detector.items() if name not in {"channels", "scored_from"}}
+    history = week.anomalies.detector.get("scored_from")
+    settings = "; ".join(filter(None, [*named, _settings(older), f"scored from {history}" if history else ""]))
     return f"Anomalies inform and do not decide the status. Detector: {settings or 'not stated'}."
 
 

@@ -106,6 +106,12 @@ def _headline(report: Retrospective) -> str:
     return " · ".join(parts)
 
 
+def _of_detectors(report: Retrospective) -> str:
+    """Several detectors may tell of one matter."""
+    channels = {event.channel for event in report.anomalies}
+    return f" of {len(channels)} detectors" if len(channels) > 1 else ""
+
+
 def _at_a_glance(report: Retrospective) -> Iterator[str]:
     days = count(len(report.days_present), "complete daily summary", "complete daily summaries")
     yield f"{days} of {LAST_DAY}, coverage {share(report.coverage)}"
@@ -114,7 +120,7 @@ def _at_a_glance(report: Retrospective) -> Iterator[str]:
             count(len(report.successes), "success", "successes"),
             count(len(report.degradations), "degradation"),
             count(len(report.unexpected_drifts), "unexpected drift"),
-            count(len(report.anomalies), "anomaly", "anomalies"),
+            count(len(report.anomalies), "anomaly", "anomalies") + _of_detectors(report),
         ]
     )
     if report.maintenance:

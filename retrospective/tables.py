@@ -28,6 +28,7 @@ FOLDS = {
     "days": "incidents as days with one, because the files do not say which went on from the day before",
     "median": "the median day",
 }
+MOST_SCORE = 10_000  # higher scores, and those below 1, are told with two digits
 MOST_MINUTES = 120  # longer episodes are told in hours
 
 
@@ -162,7 +163,7 @@ def anomalies(found: tuple[Anomaly, ...]) -> str:
                 _episode(event),
                 code(event.metric_name),
                 _value(event.value, unit_of(event.metric_name, event.unit)),
-                _value(event.baseline, unit_of(event.metric_name, event.unit)),
+                _expected(event),
                 _scored(event),
                 f"{_severity(event)}{' (maintenance)' if event.in_maintenance else ''}",
             )
@@ -174,8 +175,18 @@ def anomalies(found: tuple[Anomaly, ...]) -> str:
 
 def _scored(event: Anomaly) -> str:
     """Each detector's scores are on a scale of their own."""
-    score = "?" if event.z_score is None else f"{event.z_score:+.{1 if abs(event.z_score) >= 1 else 3}f}"
+    if event.z_score is None:
+        score = "?"
+    else:
+        score = f"{event.z_score:+.1f}" if 1 <= abs(event.z_score) < MOST_SCORE else f"{event.z_score:+.2g}"
     return score if event.channel == "unknown" else f"{score} {code(event.channel)}"
+
+
+def _expected(event: Anomaly) -> str:
+    """River's detectors expect nothing."""
+    if event.baseline is None and event.channel != "unknown":
+        return "–"
+    return _value(event.baseline, unit_of(event.metric_name, event.unit))
 
 
 def _severity(event: Anomaly) -> str:

@@ -177,3 +177,143 @@ class EwmaNaive:
         if abs(value) <= 1e300 and t > self.last:
             self.learned.append(value)
             self.last = t
+
+
+class NoveltyNaive:
+    """The novelty channel of one series, from the formulas of its docstring."""
+
+    HOUR, WEEK = 24, 168
+
+    def __init__(
+        self,
+        fast_h=0.8,
+        level_h=48.0,
+        hour_rate=0.35,
+        week_rate=0.6,
+        common=0.1,
+        clip=10.0,
+        unit=0.075,
+        warm_up_h=2.0,
+        rest_h=8.5,
+        again=2.5,
+        tire=0.2,
+        recover_h=168.0,
+        threshold=0.05,
+    ):
+        self.fast_s, self.level_s = 3600 * fast_h, 3600 * level_h
+        self.hour_rate, self.week_rate = min(hour_rate, 0.999), min(week_rate, 0.999)
+        self.common, self.clip, self.unit, self.again, self.tire = common, clip, unit, again, tire
+        self.warm_up, self.rest, self.recover = 12 * warm_up_h, 12 * rest_h, 12 * recover_h
+        self.last, self.age = -math.inf, 0.0
+        self.mean = self.deviation = self.magnitude = self.spread = 0.0
+        self.hours, self.weeks, self.smooth, self.ranges = {}, {}, {}, {}
+        self.fatigue, self.told, self.told_at = 0.0, 0.0, -math.inf
+
+    def read(self, t, value):
+        if not self._is_new(t, value) or self.age < self.warm_up:
+            return False, 0.0, None, None, None
+        expected = self.hours[self._hour(t)][0] if self._hour(t) in self.hours else self.mean
+        return True, self._told(t, value)[0], expected, *self.ranges["value"]
+
+    def learn(self, t, value):
+        if not self._is_new(t, value):
+            return
+        ticks = min((t - self.last) / 300, 1.0)
+        told = self._told(t, value)
+        if told[0] > 0:
+            _, found, before, fatigue = told
+            self.fatigue, self.told, self.told_at = fatigue + found - before, found, self.age + ticks
+        signals = self._signals(t, value)
+        for name, signal in signals.items():
+            low, high = self.ranges.get(name, (math.inf, -math.inf))
+            self.ranges[name] = min(low, signal), max(high, signal)
+            self.smooth[name] = signal
+        self._learn_bins(t, value)
+        level = max(self._weight(t, self.level_s), ticks / (self.age + ticks))
+        away = value - self.mean if self.age else 0.0
+        magnitude = self.magnitude if self.age else abs(value)
+        self.mean = self.mean + level * away if self.age else value
+        self.deviation += level * (abs(away) - self.deviation)
+        self.magnitude = magnitude + level * (abs(value) - magnitude)
+        self.age, self.last = self.age + ticks, t
+
+    def _is_new(self, t, value):
+        return math.isfinite(t) and abs(value) <= 1e300 and t > self.last
+
+    def _hour(self, t):
+        return math.floor(t / 3600) % self.HOUR
+
+    def _week(self, t):
+        return math.floor(t / 3600) % self.WEEK
+
+    def _weight(self, t, memory_s):
+        return 1 - math.exp(-min(t - self.last, 300) / memory_s)
+
+    def _bin_weight(self, t, share):
+        return 1 - (1 - share) ** (min(t - self.last, 3600) / 3600)
+
+    def _floor(self):
+        low, high = self.ranges.get("value", (0.0, 0.0))
+        return 1e-3 * (high - low) + 1e-300
+
+    def _clipped(self, z):
+        return max(min(z, self.clip), -self.clip)
+
+    def _signals(self, t, value):
+        away = value - self.mean if self.age else 0.0
+        magnitude = self.magnitude if self.age else abs(value)
+        mean, spread = self.hours.get(self._hour(t), (value, 0.0))
+        by_hour = self._clipped((value - mean) / (spread + self.common * self.spread + self._floor()))
+        unusual = self._clipped(away / (self.deviation + self._floor()))
+        by_week = value - self.weeks.get(self._week(t), value)
+        return {
+            "value": value,
+            "size": value / (magnitude + self._floor()),
+            "away": away,
+            "fast": self._smoothed("fast", unusual, t, self.fast_s),
+            "middle": self._smoothed("middle", by_hour, t, 3 * self.fast_s),
+            "slow": self._smoothed("slow", by_hour, t, 9 * self.fast_s),
+            "weekly": self._smoothed("weekly", by_week, t, self.fast_s),
+        }
+
+    def _smoothed(self, name, z, t, memory_s):
+        before = self.smooth.get(name, 0.0)
+        return before + self._weight(t, memory_s) * (z - before)
+
+    def _learn_bins(self, t, value):
+        ticks, hour, week = min((t - self.last) / 300, 1.0), self._hour(t), self._week(t)
+        if hour in self.hours:
+            mean, spread = self.hours[hour]
+            size, weight = abs(value - mean), self._bin_weight(t, self.hour_rate)
+            self.hours[hour] = mean + weight * (value - mean), spread + weight * (size - spread)
+            common = max(self._weight(t, 9 * self.fast_s), ticks / (self.age + ticks))
+            self.spread += common * (size - self.spread)
+        else:
+            self.hours[hour] = value, self.spread
+        mean = self.weeks.get(week, value)
+        self.weeks[week] = mean + self._bin_weight(t, self.week_rate) * (value - mean)
+
+    def _told(self, t, value):
+        """The score, the evidence, what of it was told before, and the fatigue."""
+        found = 0.0
+        for name, signal in self._signals(t, value).items():
+            low, high = self.ranges.get(name, (math.inf, -math.inf))
+            if signal < low or signal > high:
+                found += self._surprise(name, signal, low, high)
+        clock = self.age + min((t - self.last) / 300, 1.0)
+        if not found or self.age < self.warm_up:
+            return 0.0, 0.0, 0.0, 0.0
+        since = clock - self.told_at
+        fatigue = self.fatigue * 0.5 ** (since / self.recover)
+        before = 0.0 if since > self.rest else self.told
+        left = found - self.tire * math.log1p(fatigue)
+        return (left, found, before, fatigue) if left > 0 and found > self.again * before else (0.0, 0.0, 0.0, 0.0)
+
+    def _surprise(self, name, signal, low, high):
+        if name == "size":
+            signal, low, high = math.asinh(signal), math.asinh(low), math.asinh(high)
+        excess = max(signal - high, low - signal)
+        if not excess > 1e-9 * max(abs(low), abs(high)):
+            return 0.0
+        width = high - low
+        return math.log1p(min(excess / width if width > 0 else 10.0, 10.0) / self.unit)

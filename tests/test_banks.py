@@ -128,11 +128,14 @@ class TestEveryBank:
             np.testing.assert_array_equal(bank.score_many(times, values), score)
             np.testing.assert_array_equal(bank.read_many(times, values).score, score)
             reading = bank.read_many(times, values)
-            for column, of_step in zip(reading, other.step_many(times, values), strict=True):
+            again = copy.deepcopy(other)
+            for column, of_step in zip(reading, again.read_many(times, values, learn=True), strict=True):
                 np.testing.assert_array_equal(column, of_step)
+            np.testing.assert_array_equal(other.step_many(times, values), score)
             bank.learn_many(times, values)
             ahead = START + 1e9, values
-            np.testing.assert_array_equal(bank.score_many(*ahead), other.score_many(*ahead))
+            for one in (other, again):
+                np.testing.assert_array_equal(bank.score_many(*ahead), one.score_many(*ahead))
 
     def test_one_series_is_the_estimator_and_the_same_beside_others(self, pair):
         for times, values in inputs(pair.steps).values():

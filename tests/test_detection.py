@@ -19,6 +19,7 @@ from observability.detection.channels import in_effect, track
 from observability.detection.episodes import MERGE_STEPS, Series
 from observability.detection.episodes import episodes as episodes_of
 from observability.detection.ewma import MAX_Z, EwmaZScore
+from observability.errors import ConfigError
 from observability.kpi import histogram_quantile
 from observability.model import Samples, Window
 from observability.release import flags_release
@@ -350,7 +351,7 @@ def test_a_release_is_scored_from_ga_on_warmed_up_by_the_days_before():
     assert events.scored["request_rate"] == 0
     assert "request_rate: nothing to score" in events.warnings
     assert not any(warning.startswith("db_connections") for warning in events.warnings)
-    assert events.detector["scored_from"] == "the days before GA warm it up"
+    assert events.detector["scored_from"] == "GA, warmed up by the days before it"
     assert set(events.scored) == {name for name, kpi in RELEASE.kpis.items() if kpi.detect}
     assert AnomalyEvents.model_validate_json(events.model_dump_json()) == events
 
@@ -358,7 +359,7 @@ def test_a_release_is_scored_from_ga_on_warmed_up_by_the_days_before():
 def test_without_history_the_first_samples_since_ga_warm_it_up():
     events = scored([sessions(0), sessions(1)], PROMPT)
     assert events.scored["db_connections"] == 48 - 20
-    assert events.detector["scored_from"] == "GA; there is no history to warm up with"
+    assert events.detector["scored_from"] == "GA, without history to warm up with"
 
 
 def test_no_days_are_said():
@@ -401,6 +402,7 @@ def test_each_channel_tells_its_own_anomalies_and_is_named_with_all_of_its_numbe
 def test_a_channel_that_scores_nothing_while_another_does_is_named():
     events = scored([sessions(0), sessions(1)], PROMPT, RIVERS)
     assert "db_connections: StandardAbsoluteDeviation scored nothing" in events.warnings
+    assert events.scored["db_connections"] == 48 - 20
     assert "request_rate: nothing to score" in events.warnings
 
 
@@ -415,12 +417,32 @@ def test_services_are_scored_side_by_side_as_each_alone(monkeypatch):
     assert len(alone["cart"].anomalies) == 2
 
 
+def test_the_detectors_are_told_the_time_of_day(monkeypatch):
+    """Seconds since the epoch, from the first day's start on."""
+    asked = []
+
+    def tracked(channel, times, values):
+        asked.extend(times)
+        return track(channel, times, values)
+
+    monkeypatch.setattr(anomalies, "track", tracked)
+    scored(SHIFTED, SLOW)
+    for times in asked:
+        np.testing.assert_array_equal(times, GA.timestamp() + 3600 * np.arange(-7 * 24, 2 * 24))
+
+
 def test_the_flags_put_the_plain_ewma_beside_the_other_channels():
     assert stages.with_ewma(RELEASE) is RELEASE
     found = stages.with_ewma(RELEASE, threshold=4.0).channels
     assert found == (*RELEASE.channels, Channel(name="ewma", threshold=4.0))
     assert in_effect(found[-1])["alpha"] == 0.3
     assert in_effect(stages.with_ewma(RELEASE, alpha=0.1).channels[-1]) == {"threshold": 3, "alpha": 0.1, "warm_up": 60}
+
+
+@pytest.mark.parametrize("flags", [{"alpha": NAN}, {"threshold": NAN}, {"threshold": INF}])
+def test_a_flag_that_is_no_number_is_refused(flags):
+    with pytest.raises(ConfigError, match="is no number that a detector can use"):
+        stages.with_ewma(RELEASE, **flags)
 
 
 def test_the_flags_change_the_plain_ewma_that_the_release_file_has():

@@ -186,10 +186,11 @@ class TestSections:
 
     def test_the_method_names_source_step_and_detector(self) -> None:
         numbers = {"significance": {"threshold": 5.0, "warm_up": 100}, "ewma": {"threshold": 3.0, "alpha": 0.3}}
-        told = {"channels": numbers, "scored_from": "the days before GA warm it up"}
+        told = {"channels": numbers, "scored_from": "GA, warmed up by the days before it"}
         text = section(to_markdown(report(anomalies=events(detector=told))), "Method")
         assert "- Source: http://prometheus:9090, one sample every 60 s." in text
-        assert "Detector: significance (threshold 5.0, `warm_up` 100); ewma (threshold 3.0, alpha 0.3); " in text
+        named = "significance (threshold 5.0, `warm_up` 100); ewma (threshold 3.0, alpha 0.3)"
+        assert f"Detector: {named}; scored from GA, warmed up by the days before it." in text
 
     def test_the_method_names_the_detector_of_older_files_and_of_none(self) -> None:
         for told, said in (({"channel": "ewma", "alpha": 0.01}, "channel ewma, alpha 0.01."), ({}, "not stated.")):
@@ -204,6 +205,7 @@ class TestSections:
         ]
         text = section(to_markdown(report(anomalies=events(*seen))), "What Could Be Improved ⚠️")
         assert "3 anomalies (3 high; 2 by novelty, 1 by significance):" in text
+        assert "3 anomalies of 2 detectors" in to_markdown(report(anomalies=events(*seen)))
         rows = [line for line in text.splitlines() if line.startswith("| 2025") or "`p99_latency_ms`" in line]
         assert [row.split("|")[5].strip() for row in rows[-3:]] == [
             "-7.2 `significance`",

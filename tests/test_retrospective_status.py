@@ -437,6 +437,12 @@ class TestAssemble:
     def test_a_missing_day_counts_as_unseen(self) -> None:
         assert report(days=days()[:4]).coverage == 5 / 8
 
+    def test_of_equally_severe_anomalies_those_of_the_first_detector_come_first(self) -> None:
+        told = {"channels": {"significance": {}, "novelty": {}}}
+        seen = [anomaly(channel=name, score=at) for name, at in (("LODA", 1e9), ("novelty", 80), ("significance", 6))]
+        found = report(anomalies=events(*seen, detector=told)).anomalies
+        assert [event.channel for event in found] == ["significance", "novelty", "LODA"]
+
     def test_anomalies_come_most_severe_first(self) -> None:
         seen = events(anomaly(severity="low"), anomaly(severity="critical"), anomaly(score=20.0), anomaly(score=-30.0))
         assert [(a.severity, a.score) for a in report(anomalies=seen).anomalies] == [

@@ -81,7 +81,7 @@ def _events(release: Release, service: str, days: Sequence[Samples], scored: Seq
         window=Window(start=release.ga, end=days[-1].window.end),
         detector={
             "channels": {channel.name: in_effect(channel) for channel in release.channels},
-            "scored_from": "the days before GA warm it up" if is_warm else "GA; there is no history to warm up with",
+            "scored_from": "GA, warmed up by the days before it" if is_warm else "GA, without history to warm up with",
         },
         scored=counts,
         anomalies=tuple(sorted(found, key=lambda event: (event.timestamp, event.metric_name, event.channel))),

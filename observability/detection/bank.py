@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from observability.model import Array
 
-BLOCK = 4096  # series whose rows stay in a core's cache while a timestep passes through them
+BLOCK = 10_000  # series that a timestep passes through at once: their rows stay in the processor's cache
 LARGEST = 1e300  # a value further from 0 is no measurement, but missing; sums and differences of others are numbers
 LAST = 0  # the row of the time of the last sample learned
 
@@ -44,12 +44,13 @@ class Bank(Protocol):
 
     def score_many(self, t: Time, values: Array) -> Array: ...
 
-    def read_many(self, t: Time, values: Array) -> Reading: ...
+    def read_many(self, t: Time, values: Array, learn: bool = False) -> Reading:
+        """The scores and what they rest on; with ``learn`` the samples are then learned, in the same pass."""
 
     def learn_many(self, t: Time, values: Array) -> None: ...
 
-    def step_many(self, t: Time, values: Array) -> Reading:
-        """What ``read_many`` says, and then the samples learned, in one pass."""
+    def step_many(self, t: Time, values: Array) -> Array:
+        """The scores, and then the samples learned, in one pass."""
 
 
 class Sample(NamedTuple):
@@ -82,32 +83,51 @@ class Columns(ABC):
         return self.state.nbytes
 
     def score_many(self, t: Time, values: Array) -> Array:
-        return self._walk(t, values, learn=False).score
-
-    def read_many(self, t: Time, values: Array) -> Reading:
         return self._walk(t, values, learn=False)
 
     def learn_many(self, t: Time, values: Array) -> None:
         self._walk(t, values, learn=True)
 
-    def step_many(self, t: Time, values: Array) -> Reading:
+    def step_many(self, t: Time, values: Array) -> Array:
         return self._walk(t, values, learn=True)
 
-    @abstractmethod
-    def _pass(self, state: Any, sample: Sample, learn: bool) -> Reading:
-        """The block's reading, from its state of shape (rows, block); with ``learn``, the state then takes it in."""
-
-    def _walk(self, t: Time, values: Array, learn: bool) -> Reading:
+    def read_many(self, t: Time, values: Array, learn: bool = False) -> Reading:
         reading = nothing(values.size)
+        self._walk(t, values, learn, reading)
+        return reading
+
+    @abstractmethod
+    def _pass(self, state: Any, sample: Sample, learn: bool) -> Array:
+        """The block's scores, from its state of shape (rows, block); with ``learn``, the state then takes it in."""
+
+    @abstractmethod
+    def _is_scored(self, state: Any, sample: Sample) -> NDArray[np.bool_]:
+        """Which of the samples are new and of a series that is warm."""
+
+    @abstractmethod
+    def _band(self, state: Any, sample: Sample) -> tuple[Array, Array, Array]:
+        """What was expected, and the lower and the upper end of the band."""
+
+    def _walk(self, t: Time, values: Array, learn: bool, reading: Reading | None = None) -> Array:
+        score = np.zeros(values.size)
         with np.errstate(all="ignore"):  # what is not scored may be inf or NaN on its way
             for first in range(0, values.size, BLOCK):
                 block = slice(first, first + BLOCK)
                 state = self.state[:, block]
                 sample = _sample(state[LAST], t if np.ndim(t) == 0 else t[block], values[block])
                 if sample.new.any():
-                    for whole, part in zip(reading, self._pass(state, sample, learn), strict=True):
-                        whole[block] = part
-        return reading
+                    if reading is not None:
+                        self._read(state, sample, Reading(*(field[block] for field in reading)))
+                    score[block] = self._pass(state, sample, learn)
+        if reading is not None:
+            reading.score[:] = score
+        return score
+
+    def _read(self, state: Any, sample: Sample, into: Reading) -> None:
+        """All of the reading but the score."""
+        into.scored[:] = self._is_scored(state, sample)
+        for field, values in zip(into[2:], self._band(state, sample), strict=True):
+            np.copyto(field, values, where=into.scored)
 
 
 def nothing(n: int) -> Reading:
@@ -121,7 +141,7 @@ def _sample(last: Array, t: Time, values: Array) -> Sample:
         of_all = t if np.ndim(t) == 0 else np.where(new, t, 0.0)
         return Sample(of_all, np.where(new, values, 0.0), np.where(new, t - last, 0.0), new, whole=False)
     are_one = np.ndim(t) == 0 and (last == last[0]).all()
-    return Sample(t, values, t - (last[0] if are_one else last), new, whole=True)
+    return Sample(t, values, float(t - last[0]) if are_one else t - last, new, whole=True)
 
 
 def put(state: Any, row: Any, values: Time, sample: Sample) -> None:

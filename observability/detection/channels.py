@@ -15,7 +15,7 @@ from pydantic import ValidationError
 
 from observability.definitions import Channel
 from observability.detection import foreign
-from observability.detection.bank import Bank, Reading, Time
+from observability.detection.bank import Bank, Reading, Time, nothing
 from observability.detection.ewma import EwmaBank
 from observability.errors import ConfigError
 from observability.model import Array
@@ -48,14 +48,14 @@ def track(channel: Channel, times: Sequence[Array], values: Sequence[Array]) -> 
     if not values:
         return []
     are_equal = all(np.array_equal(times[0], other) for other in times[1:])
-    readings = [_nothing(one.size) for one in values]
+    readings = [nothing(one.size) for one in values]
     for first in range(0, max((one.size for one in values), default=0), BLOCK):
         block = slice(first, first + BLOCK)
-        samples = _side_by_side([one[block] for one in values], [math.nan] * len(values))
+        samples = _side_by_side([one[block] for one in values], math.nan)
         if are_equal:
             instants: Any = times[0][block].tolist()
-        else:  # a series that is over has no samples, at its last time
-            instants = _side_by_side([one[block] for one in times], [one[-1] if one.size else 0.0 for one in times])
+        else:
+            instants = _side_by_side([one[block] for one in times], 0.0)
         _keep(_read(bank, instants, samples), readings, first)
     return readings
 
@@ -183,13 +183,9 @@ def _value(text: str) -> int | float | str | bool:
     return text
 
 
-def _nothing(size: int) -> Reading:
-    return Reading(np.zeros(size, dtype=bool), np.zeros(size), *(np.full(size, np.nan) for _ in range(3)))
-
-
-def _side_by_side(series: Sequence[Array], rest: Sequence[float]) -> NDArray[np.float64]:
+def _side_by_side(series: Sequence[Array], rest: float) -> NDArray[np.float64]:
     """One row per step and one column per series; behind the end of a series ``rest``."""
-    table = np.tile(np.array(rest, dtype=float), (max(one.size for one in series), 1))
+    table = np.full((max(one.size for one in series), len(series)), rest)
     for column, one in enumerate(series):
         table[: one.size, column] = one
     return table
@@ -197,7 +193,7 @@ def _side_by_side(series: Sequence[Array], rest: Sequence[float]) -> NDArray[np.
 
 def _read(bank: Bank, instants: Sequence[Time], samples: NDArray[np.float64]) -> Reading:
     """The readings of several steps, each of shape (steps, n)."""
-    readings = [bank.step_many(t, row) for t, row in zip(instants, samples, strict=True)]
+    readings = [bank.read_many(t, row, learn=True) for t, row in zip(instants, samples, strict=True)]
     return Reading(*map(np.array, zip(*readings, strict=True)))
 
 

@@ -7,8 +7,9 @@ from collections.abc import Hashable
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from observability.detection.bank import LAST, Columns, Reading, Sample, put
+from observability.detection.bank import LAST, Columns, Sample, put
 from observability.detection.estimator import OneSeries
 from observability.model import Array
 
@@ -33,18 +34,21 @@ class EwmaBank(Columns):
         self.alpha, self.warm_up = alpha, warm_up
         super().__init__(np.array([-np.inf, 0.0, 0.0, 0.0]), n, threshold)
 
-    def _pass(self, state: Any, sample: Sample, learn: bool) -> Reading:
-        deviation = _deviation(state)
+    def _pass(self, state: Any, sample: Sample, learn: bool) -> Array:
         difference = sample.values - state[MEAN]
-        scored = sample.new & (state[COUNT] >= self.warm_up)
-        z = np.minimum(np.abs(difference) / deviation, MAX_Z)
-        expected = np.where(scored, state[MEAN], np.nan)
-        width = self.threshold * deviation if self.threshold <= MAX_Z else np.inf
+        z = np.minimum(np.abs(difference) / _deviation(state), MAX_Z)
+        score = np.where(self._is_scored(state, sample) & (difference != 0), z, 0.0)
         if learn:
             self._learn(state, sample, np.clip(difference, -FARTHEST, FARTHEST))
-        return Reading(
-            scored, np.where(scored & (difference != 0), z, 0.0), expected, expected - width, expected + width
-        )
+        return score
+
+    def _is_scored(self, state: Any, sample: Sample) -> NDArray[np.bool_]:
+        warm: NDArray[np.bool_] = state[COUNT] >= self.warm_up
+        return sample.new & warm
+
+    def _band(self, state: Any, sample: Sample) -> tuple[Array, Array, Array]:
+        width = self.threshold * _deviation(state) if self.threshold <= MAX_Z else np.inf
+        return state[MEAN], state[MEAN] - width, state[MEAN] + width
 
     def _learn(self, state: Any, sample: Sample, difference: Array) -> None:
         alpha = np.maximum(self.alpha, 1.0 / (state[COUNT] + 1.0))

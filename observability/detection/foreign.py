@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from observability.detection.bank import Reading, Time
+from observability.detection.bank import Reading, Time, nothing
 from observability.model import Array
 
 WARM_UP = 100  # samples that a series' detector learns before any score of it counts
@@ -67,14 +67,17 @@ class ForeignBank:
     def score_many(self, t: Time, values: Array) -> Array:
         return self.read_many(t, values).score
 
-    def read_many(self, t: Time, values: Array) -> Reading:
-        raw = np.full(len(values), np.nan)
+    def read_many(self, t: Time, values: Array, learn: bool = False) -> Reading:
+        raw = np.full(values.size, np.nan)
         for index, time, value in self._new(t, values):
             if self._count[index]:  # asked before they learned anything, some are NaN for ever
                 raw[index] = self._detectors[index].score(time, value)
-        scored = np.isfinite(raw) & (self._count >= WARM_UP)
-        nothing = np.full(len(values), np.nan)
-        return Reading(scored, np.where(scored, raw, 0.0), nothing, nothing, nothing)
+        reading = nothing(values.size)
+        reading.scored[:] = np.isfinite(raw) & (self._count >= WARM_UP)
+        np.copyto(reading.score, raw, where=reading.scored)
+        if learn:
+            self.learn_many(t, values)
+        return reading
 
     def learn_many(self, t: Time, values: Array) -> None:
         for index, time, value in self._new(t, values):
@@ -82,10 +85,8 @@ class ForeignBank:
             self._count[index] += 1
             self._last[index] = time
 
-    def step_many(self, t: Time, values: Array) -> Reading:
-        reading = self.read_many(t, values)
-        self.learn_many(t, values)
-        return reading
+    def step_many(self, t: Time, values: Array) -> Array:
+        return self.read_many(t, values, learn=True).score
 
     def _new(self, t: Time, values: Array) -> Iterator[tuple[int, float, float]]:
         """Of each sample that is neither missing nor late: its series, time and value, as plain numbers."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from observability.detection.bank import LAST, Columns, Reading, Sample, Time, put, rate
+from observability.detection.bank import BLOCK, LAST, Columns, Reading, Sample, Time, put, rate
 from observability.detection.estimator import OneSeries
 from observability.model import Array
 
@@ -33,6 +34,7 @@ ROWS = WEEK + WEEK_HOURS
 class Weights(NamedTuple):
     """What the newest sample counts in each memory: one weight for all series, or one each."""
 
+    ticks: Time  # what it stands for
     fast: Time
     middle: Time
     slow: Time
@@ -40,6 +42,16 @@ class Weights(NamedTuple):
     spread: Time
     hour: Time
     week: Time
+
+
+class Records(NamedTuple):
+    """Which signal of which series left its range, to where, and what the range was; arrays of one length."""
+
+    signal: NDArray[np.intp]
+    column: NDArray[np.intp]
+    y: Array
+    low: Array
+    high: Array
 
 
 class NoveltyBank(Columns):
@@ -67,105 +79,106 @@ class NoveltyBank(Columns):
         self.hour_memory_s, self.week_memory_s = _memory_s(hour_rate), _memory_s(week_rate)
         self.common, self.clip, self.unit, self.again, self.tire = common, clip, unit, again, tire
         self.warm_up, self.rest, self.recover = (hours * HOUR_S / TICK_S for hours in (warm_up_h, rest_h, recover_h))
+        self._last_weights = math.nan, self._weights_after(TICK_S)
+        self.scratch = np.empty((SIGNALS, min(n, BLOCK)))
         super().__init__(_empty(), n, threshold)
 
-    def _pass(self, state: Any, sample: Sample, learn: bool) -> Reading:
-        ticks = np.minimum(sample.elapsed / TICK_S, 1.0)
-        clock = state[AGE] + ticks
-        scored = sample.new & (state[AGE] >= self.warm_up)
-        signals, news = self._signals(state, sample, self._weights(sample.elapsed, ticks, state[AGE]))
-        score = self._told(state, self._evidence(state, signals, scored), clock, learn)
-        hour = state[_cells(HOUR, HOURS, sample.t)]
-        expected = np.where(np.isnan(hour), state[MEAN], hour)
-        band = (np.where(scored, row, np.nan) for row in (expected, state[LOW], state[HIGH]))
-        reading = Reading(scored, score, *band)
+    def _pass(self, state: Any, sample: Sample, learn: bool) -> Array:
+        youngest = state[AGE].min()
+        weights = self._weights(sample.elapsed)
+        if youngest < self.young:
+            weights = _alike_at_first(weights, state[AGE])
+        signals, news = self._signals(state, sample, weights, youngest == 0)
+        clock = state[AGE] + weights.ticks
+        records = _records(state, signals, sample)
+        score = self._told(state, self._evidence(records, self._is_scored(state, sample)), clock, learn)
         if learn:
-            news += [
-                (slice(LOW, HIGH), np.minimum(state[LOW:HIGH], signals)),
-                (slice(HIGH, HOUR), np.maximum(state[HIGH:HOUR], signals)),
-                (AGE, clock),
-                (LAST, sample.t),
-            ]
-            for row, values in news:
+            _widen(state, records)
+            for row, values in (*news, (AGE, clock), (LAST, sample.t)):
                 put(state, row, values, sample)
-        return reading
+        return score
 
-    def _weights(self, elapsed: Time, ticks: Time, age: Array) -> Weights:
-        stands_for = ticks * TICK_S
-        level, spread = rate(stands_for, self.level_s), rate(stands_for, 9 * self.fast_s)
-        if age.min() < self.young:  # at first all samples count alike
-            alike = ticks / np.maximum(age + ticks, TINY)
-            level, spread = np.maximum(level, alike), np.maximum(spread, alike)
+    def _is_scored(self, state: Any, sample: Sample) -> NDArray[np.bool_]:
+        return sample.new & (state[AGE] >= self.warm_up)
+
+    def _band(self, state: Any, sample: Sample) -> tuple[Array, Array, Array]:
+        hour = state[_cells(HOUR, HOURS, sample.t)]
+        return np.where(np.isnan(hour), state[MEAN], hour), state[LOW + VALUE], state[HIGH + VALUE]
+
+    def _weights(self, elapsed: Time) -> Weights:
+        if not isinstance(elapsed, float):
+            return self._weights_after(elapsed)
+        if self._last_weights[0] != elapsed:  # mostly the step is the same
+            self._last_weights = elapsed, self._weights_after(elapsed)
+        return self._last_weights[1]
+
+    def _weights_after(self, elapsed: Time) -> Weights:
+        visit, stands_for = np.minimum(elapsed, HOUR_S), np.minimum(elapsed, TICK_S)
         fast, middle, slow = (rate(stands_for, times * self.fast_s) for times in (1, 3, 9))
-        visit = np.minimum(elapsed, HOUR_S)
-        return Weights(
-            fast, middle, slow, level, spread, rate(visit, self.hour_memory_s), rate(visit, self.week_memory_s)
-        )
+        hour, week = rate(visit, self.hour_memory_s), rate(visit, self.week_memory_s)
+        return Weights(stands_for / TICK_S, fast, middle, slow, rate(stands_for, self.level_s), slow, hour, week)
 
-    def _signals(self, state: Any, sample: Sample, weights: Weights) -> tuple[NDArray[np.float64], list[Any]]:
+    def _signals(
+        self, state: Any, sample: Sample, weights: Weights, has_first: bool
+    ) -> tuple[NDArray[np.float64], list[Any]]:
         """The seven signals, of shape (7, block), and what the rows that they are made from become."""
-        y, first = sample.values, state[AGE] == 0
-        floor = FLOOR * (np.maximum(state[HIGH], y) - np.minimum(state[LOW], y)) + TINY
-        away = np.where(first, 0.0, y - state[MEAN])
-        size = np.abs(y)
-        signals = np.empty((SIGNALS, y.size))
+        y, signals = sample.values, self.scratch[:, : sample.values.size]
+        floor = state[HIGH] - state[LOW]
+        floor *= FLOOR
+        floor += TINY
+        size, magnitude = np.abs(y), state[MAGNITUDE]
         signals[VALUE] = y
-        signals[SIZE] = y / (np.where(first, size, state[MAGNITUDE]) + floor)
-        signals[AWAY] = away
-        unusual = np.clip(away / (state[DEVIATION] + floor), -self.clip, self.clip)
+        away = np.subtract(y, state[MEAN], out=signals[AWAY])
+        if has_first:  # which is where it is expected, and as large
+            first = state[AGE] == 0
+            floor[first], away[first] = TINY, 0.0
+            magnitude = np.where(first, size, magnitude)
+        np.divide(y, magnitude + floor, out=signals[SIZE])
+        unusual = self._clipped(away / (state[DEVIATION] + floor))
         by_hour, hour_news = self._by_hour(state, sample, weights, floor)
-        by_week, week_news = self._by_week(state, sample, weights)
+        by_week, week_news = _by_week(state, sample, weights)
         inputs = ((FAST, unusual, weights.fast), (MIDDLE, by_hour, weights.middle), (SLOW, by_hour, weights.slow))
         for signal, z, weight in (*inputs, (WEEKLY, by_week, weights.fast)):
-            signals[signal] = _moved(state[SMOOTH + signal], z, weight)
-        level_news = [
-            (SMOOTHED, signals[FAST:]),
-            (MEAN, np.where(first, y, state[MEAN] + weights.level * away)),
-            (DEVIATION, _moved(state[DEVIATION], np.abs(away), weights.level)),
-            (MAGNITUDE, _moved(state[MAGNITUDE], size, weights.level)),
-        ]
-        return signals, [*level_news, *hour_news, *week_news]
+            _moved(state[SMOOTH + signal], z, weight, out=signals[signal])
+        mean = _moved(state[MEAN], y, weights.level)
+        deviation = _moved(state[DEVIATION], np.abs(away), weights.level)
+        level_news = [(MEAN, mean), (DEVIATION, deviation), (MAGNITUDE, _moved(magnitude, size, weights.level))]
+        return signals, [(SMOOTHED, signals[FAST:]), *level_news, *hour_news, *week_news]
 
     def _by_hour(self, state: Any, sample: Sample, weights: Weights, floor: Array) -> tuple[Array, list[Any]]:
+        """The deviation from the hour of the day, in scales, clipped; and the bins' news."""
         cells, spreads = _cells(HOUR, HOURS, sample.t), _cells(HOUR_SPREAD, HOURS, sample.t)
-        expected, spread, common = state[cells], state[spreads], state[SPREAD]
-        seen = ~np.isnan(expected)
-        e = np.where(seen, sample.values - expected, 0.0)
+        spread, common = state[spreads], state[SPREAD]
+        e, unseen, mean = _against(state[cells], sample.values, weights.hour)
         size = np.abs(e)
-        z = np.clip(e / (spread + self.common * common + floor), -self.clip, self.clip)
-        return z, [
-            (cells, np.where(seen, expected + weights.hour * e, sample.values)),
-            (spreads, np.where(seen, _moved(spread, size, weights.hour), common)),
-            (SPREAD, np.where(seen, _moved(common, size, weights.spread), common)),
-        ]
+        scale = common * self.common
+        scale += spread
+        scale += floor
+        new_spread, new_common = _moved(spread, size, weights.hour), _moved(common, size, weights.spread)
+        if unseen is not None:
+            new_spread, new_common = np.where(unseen, common, new_spread), np.where(unseen, common, new_common)
+        return self._clipped(e / scale), [(cells, mean), (spreads, new_spread), (SPREAD, new_common)]
 
-    def _by_week(self, state: Any, sample: Sample, weights: Weights) -> tuple[Array, list[Any]]:
-        cells = _cells(WEEK, WEEK_HOURS, sample.t)
-        expected = state[cells]
-        seen = ~np.isnan(expected)
-        e = np.where(seen, sample.values - expected, 0.0)
-        return e, [(cells, np.where(seen, expected + weights.week * e, sample.values))]
+    def _clipped(self, z: Array) -> Array:
+        return np.maximum(np.minimum(z, self.clip, out=z), -self.clip, out=z)
 
-    def _evidence(self, state: Any, signals: NDArray[np.float64], scored: NDArray[np.bool_]) -> Array:
-        """How much the sample is a record of its signals, of shape (block,)."""
-        broken = ((signals < state[LOW:HIGH]) | (signals > state[HIGH:HOUR])) & scored
-        signal, column = np.nonzero(broken)
-        if not signal.size:
+    def _evidence(self, records: Records, scored: NDArray[np.bool_]) -> Array:
+        """How much the samples are records, of shape (block,)."""
+        if not records.signal.size:
             return np.zeros(scored.size)
-        ends = (signals[signal, column], state[LOW + signal, column], state[HIGH + signal, column])
-        y, low, high = (np.where(signal == SIZE, np.arcsinh(end), end) for end in ends)
+        y, low, high = (
+            np.where(records.signal == SIZE, np.arcsinh(end), end) for end in (records.y, records.low, records.high)
+        )
         excess = np.maximum(y - high, low - y)
         share = np.minimum(excess / (high - low), WIDEST)
-        is_more = excess > SAME * np.maximum(np.abs(low), np.abs(high))
-        surprise = np.where(is_more, np.log1p(share / self.unit), 0.0)
-        return np.bincount(column, surprise, scored.size)
+        counts = scored[records.column] & (excess > SAME * np.maximum(np.abs(low), np.abs(high)))
+        surprise = np.where(counts, np.log1p(share / self.unit), 0.0)
+        return np.bincount(records.column, surprise, scored.size)
 
     def _told(self, state: Any, evidence: Array, clock: Array, learn: bool) -> Array:
         """The score: the evidence, less what was told before."""
         score = np.zeros(evidence.size)
         rows = np.flatnonzero(evidence)
-        if not rows.size:
-            return score
         found, now = evidence[rows], clock[rows]
         since = now - state[TOLD_AT, rows]
         fatigue = state[FATIGUE, rows] * 0.5 ** (since / self.recover)
@@ -177,6 +190,45 @@ class NoveltyBank(Columns):
             for row, values in ((FATIGUE, fatigue + found - before), (TOLD, found), (TOLD_AT, now)):
                 state[row, rows[tells]] = values[tells]
         return score
+
+
+def _records(state: Any, signals: NDArray[np.float64], sample: Sample) -> Records:
+    broken = signals < state[LOW:HIGH]
+    broken |= signals > state[HIGH:HOUR]
+    if not sample.whole:
+        broken &= sample.new
+    signal, column = np.divmod(np.flatnonzero(broken), sample.values.size)
+    low, high = state[LOW + signal, column], state[HIGH + signal, column]
+    return Records(signal, column, signals[signal, column], low, high)
+
+
+def _alike_at_first(weights: Weights, age: Array) -> Weights:
+    """While a series is young its samples count alike in the longer memories."""
+    alike = weights.ticks / np.maximum(age + weights.ticks, TINY)
+    return weights._replace(level=np.maximum(weights.level, alike), spread=np.maximum(weights.spread, alike))
+
+
+def _by_week(state: Any, sample: Sample, weights: Weights) -> tuple[Array, list[Any]]:
+    """The difference from the hour of the week, and the bin's news."""
+    cells = _cells(WEEK, WEEK_HOURS, sample.t)
+    e, _, mean = _against(state[cells], sample.values, weights.week)
+    return e, [(cells, mean)]
+
+
+def _against(expected: Array, y: Array, weight: Time) -> tuple[Array, NDArray[np.bool_] | None, Array]:
+    """How far off a bin's mean the values are, which of the bins are new (none: None), and what their means become."""
+    e = y - expected
+    if not np.isnan(e.sum()):
+        return e, None, expected + weight * e
+    unseen = np.isnan(expected)
+    e[unseen] = 0.0
+    return e, unseen, np.where(unseen, y, expected + weight * e)
+
+
+def _widen(state: Any, records: Records) -> None:
+    """The ranges take the records in."""
+    state[LOW + records.signal, records.column] = np.minimum(records.low, records.y)
+    state[HIGH + records.signal, records.column] = np.maximum(records.high, records.y)
 
 
 def _empty() -> Array:
@@ -198,5 +250,76 @@ def _cells(base: int, bins: int, t: Time) -> Any:
     return base + int(which) if np.ndim(t) == 0 else (base + which.astype(int), np.arange(which.size))
 
 
-def _moved(mean: Array, value: Array, weight: Time) -> Array:
-    return mean + weight * (value - mean)
+def _moved(mean: Array, value: Array, weight: Time, out: Array | None = None) -> Array:
+    """The mean, moved towards the value by that share of the way."""
+    moved = np.subtract(value, mean, out=out)
+    moved *= weight
+    moved += mean
+    return moved
+
+
+class Novelty(OneSeries):
+    """How far a KPI is outside everything that it has done so far. What it tells is news, not significance.
+
+    Seven signals y are made of each value v, which arrives at t, Δ seconds after the one before it:
+
+    - v itself; v − m; and v / (L + f), where m is the level of v, L that of |v|, f = 0.001 · (max v − min v);
+    - z₁ smoothed over ``fast_h``, where z₁ = (v − m) / (s + f) and s is the level of |v − m|;
+    - z₂ smoothed over 3 and over 9 ``fast_h``, where z₂ = (v − bₕ) / (sₕ + ``common`` · S + f), bₕ is the expected value
+      of this hour of the day (UTC), sₕ its mean deviation, and S, over 9 ``fast_h``, the mean deviation of all hours;
+    - v − w smoothed over ``fast_h``, where w is the expected value of this hour of the week.
+
+    Levels are exponentially weighted means over ``level_h``, in which all samples count alike at first; a weight is
+    1 − e^(−min(Δ, 300 s)/memory), so that memories are in seconds, and in samples where these are rarer than every
+    5 minutes, and no sample counts for a gap. b and s take in ``hour_rate`` of an hour's samples per visit, w
+    ``week_rate``: 1 − (1 − rate)^(min(Δ, 1 h)/1 h). The first sample of a bin is what the bin expects.
+
+    Each signal has a range [lowest, highest]. Outside of it by q widths, at most 10, a signal gives ln(1 + q/``unit``)
+    as evidence; a record of the third signal is measured on the scale of asinh. The evidence E of a sample is the sum
+    over its signals. It was told if there is a score: E − ``tire`` · ln(1 + F), unless that is negative, or less than
+    ``rest_h`` have passed since the evidence E′ was told and E is at most ``again`` · E′. Then F, which halves every
+    ``recover_h``, grows by E, or by E − E′ in the other case.
+
+    Parameters
+    ----------
+    fast_h, level_h, warm_up_h, rest_h, recover_h
+        Hours, of which a sample stands for at most five minutes: memory of the smoothed signals and of the levels; what
+        is learned before anything is scored; when a record counts as a new one; half-life of the fatigue.
+    hour_rate, week_rate
+        Share of an hour's samples that the expected value of an hour of the day, or of the week, takes in.
+    common, clip, unit
+        Share of the common scale in an hour's; largest z; widths outside the range that give ln 2 of evidence.
+    again, tire
+        Factor by which evidence must exceed what was just told; weight of the fatigue.
+
+    State: 242 floats. A missing sample (NaN, ±inf, beyond ±1e300), and one that is not later than the last, scores 0
+    and is not learned. The alarms do not change when the values are scaled; when they are shifted, those of the third
+    signal do, because it measures values by their size. Source: a record of n like samples comes with probability 2/n
+    (Arnold, Balakrishnan and Nagaraja, "Records", 1998, chapter 2), whatever their distribution; which signals, and the
+    shipped values, were chosen by measurement, see docs/detector.md.
+
+    >>> detector = Novelty(warm_up_h=1)
+    >>> for step in range(1440):
+    ...     detector.learn_one({"t": 60.0 * step}, 10.0 + step % 7)
+    >>> detector.score_one({"t": 86400.0}, 16.0), round(detector.score_one({"t": 86400.0}, 19.0), 2)
+    (0.0, 4.12)
+    """
+
+    def __init__(
+        self,
+        fast_h: float = 0.8,
+        level_h: float = 48.0,
+        hour_rate: float = 0.35,
+        week_rate: float = 0.6,
+        common: float = 0.1,
+        clip: float = 10.0,
+        unit: float = 0.075,
+        warm_up_h: float = 2.0,
+        rest_h: float = 8.5,
+        again: float = 2.5,
+        tire: float = 0.2,
+        recover_h: float = 168.0,
+    ) -> None:
+        given = {name: value for name, value in locals().items() if name not in {"self", "__class__"}}
+        self.__dict__.update(given)
+        self.bank = NoveltyBank(1, **given)
