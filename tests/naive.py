@@ -198,7 +198,7 @@ class NoveltyNaive:
         again=2.5,
         tire=0.2,
         recover_h=168.0,
-        threshold=0.05,
+        threshold=0.055,
     ):
         self.fast_s, self.level_s = 3600 * fast_h, 3600 * level_h
         self.hour_rate, self.week_rate = min(hour_rate, 0.999), min(week_rate, 0.999)

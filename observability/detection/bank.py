@@ -12,6 +12,7 @@ from observability.model import Array
 
 BLOCK = 10_000  # series that a timestep passes through at once: their rows stay in the processor's cache
 LARGEST = 1e300  # a value further from 0 is no measurement, but missing; sums and differences of others are numbers
+HOUR_S = 3600.0
 LAST = 0  # the row of the time of the last sample learned
 
 Time: TypeAlias = "float | Array"  # seconds since the epoch: one for all series, or one each, of shape (n,)
@@ -33,6 +34,27 @@ class Reading(NamedTuple):
     high: Array
 
 
+class NewLevel(NamedTuple):
+    """A series has settled at a new level, in its unit; times are seconds since the epoch."""
+
+    series: int
+    since: float
+    noticed: float
+    before: float
+    after: float
+
+
+class Track(NamedTuple):
+    """A ``Reading`` of one series over many steps, arrays of shape (steps,), and the new levels that were noticed."""
+
+    scored: NDArray[np.bool_]
+    score: Array
+    expected: Array
+    low: Array
+    high: Array
+    new_levels: tuple[NewLevel, ...]
+
+
 class Bank(Protocol):
     """A detector of n series. ``score_many`` and ``read_many`` change nothing; ``learn_many`` takes the sample in.
 
@@ -41,6 +63,7 @@ class Bank(Protocol):
     """
 
     threshold: float
+    new_levels: list[NewLevel]  # that were noticed so far
 
     def score_many(self, t: Time, values: Array) -> Array: ...
 
@@ -65,6 +88,7 @@ class Sample(NamedTuple):
     elapsed: Time
     new: NDArray[np.bool_]
     whole: bool
+    first: int  # the number of the block's first series
 
 
 class Columns(ABC):
@@ -76,6 +100,7 @@ class Columns(ABC):
     def __init__(self, empty: Array, n: int, threshold: float) -> None:
         """``empty``: what each row holds before the first sample."""
         self.threshold = threshold
+        self.new_levels: list[NewLevel] = []
         self.state = np.repeat(empty[:, np.newaxis], n, axis=1)
 
     @property
@@ -114,7 +139,7 @@ class Columns(ABC):
             for first in range(0, values.size, BLOCK):
                 block = slice(first, first + BLOCK)
                 state = self.state[:, block]
-                sample = _sample(state[LAST], t if np.ndim(t) == 0 else t[block], values[block])
+                sample = _sample(state[LAST], t if np.ndim(t) == 0 else t[block], values[block], first)
                 if sample.new.any():
                     if reading is not None:
                         self._read(state, sample, Reading(*(field[block] for field in reading)))
@@ -135,13 +160,13 @@ def nothing(n: int) -> Reading:
     return Reading(np.zeros(n, dtype=bool), np.zeros(n), *(np.full(n, np.nan) for _ in range(3)))
 
 
-def _sample(last: Array, t: Time, values: Array) -> Sample:
+def _sample(last: Array, t: Time, values: Array, first: int) -> Sample:
     new = (np.abs(values) <= LARGEST) & (t > last) & np.isfinite(t)
     if not new.all():
         of_all = t if np.ndim(t) == 0 else np.where(new, t, 0.0)
-        return Sample(of_all, np.where(new, values, 0.0), np.where(new, t - last, 0.0), new, whole=False)
+        return Sample(of_all, np.where(new, values, 0.0), np.where(new, t - last, 0.0), new, False, first)
     are_one = np.ndim(t) == 0 and (last == last[0]).all()
-    return Sample(t, values, float(t - last[0]) if are_one else t - last, new, whole=True)
+    return Sample(t, values, float(t - last[0]) if are_one else t - last, new, True, first)
 
 
 def put(state: Any, row: Any, values: Time, sample: Sample) -> None:
@@ -152,3 +177,9 @@ def put(state: Any, row: Any, values: Time, sample: Sample) -> None:
 def rate(elapsed: Time, memory_s: float) -> Time:
     """The weight of a sample that stands for ``elapsed`` seconds in an exponential memory: 1 − e^(−elapsed/memory)."""
     return 1.0 - np.exp(-elapsed / memory_s)
+
+
+def cells(base: int, bins: int, t: Time) -> Any:
+    """The row of the hour's bin, or the row and the column of each series where they have different times."""
+    which = np.floor(t / HOUR_S) % bins
+    return base + int(which) if np.ndim(t) == 0 else (base + which.astype(int), np.arange(which.size))

@@ -15,13 +15,19 @@ from pydantic import ValidationError
 
 from observability.definitions import Channel
 from observability.detection import foreign
-from observability.detection.bank import Bank, Reading, Time, nothing
+from observability.detection.bank import Bank, Reading, Time, Track, nothing
 from observability.detection.ewma import EwmaBank
+from observability.detection.novelty import NoveltyBank
+from observability.detection.significance import SignificanceBank
 from observability.errors import ConfigError
 from observability.model import Array
 
 # Name → its bank, made as Bank(n, threshold=…, **parameters); the defaults in its signature are what is shipped.
-OURS: Mapping[str, Callable[..., Bank]] = {"ewma": EwmaBank}
+OURS: Mapping[str, Callable[..., Bank]] = {
+    "significance": SignificanceBank,
+    "novelty": NoveltyBank,
+    "ewma": EwmaBank,
+}
 BLOCK = 1000  # steps that are scored before they are handed on, so that a short series costs no more than it has
 EXAMPLE = "GaussianScorer:threshold=0.999,window_size=300"
 
@@ -39,10 +45,10 @@ def bank_of(channel: Channel, n: int) -> Bank:
     return _made(channel, n)
 
 
-def track(channel: Channel, times: Sequence[Array], values: Sequence[Array]) -> list[Reading]:
+def track(channel: Channel, times: Sequence[Array], values: Sequence[Array]) -> list[Track]:
     """Several series, each scored sample by sample as the online detector does: each sample is scored, then learned.
 
-    ``times`` are seconds since the epoch and need not be the same for all series. A reading has the series' length.
+    ``times`` are seconds since the epoch and need not be the same for all series. A track has the series' length.
     """
     bank = bank_of(channel, len(values))
     if not values:
@@ -57,7 +63,11 @@ def track(channel: Channel, times: Sequence[Array], values: Sequence[Array]) -> 
         else:
             instants = _side_by_side([one[block] for one in times], 0.0)
         _keep(_read(bank, instants, samples), readings, first)
-    return readings
+    levels = bank.new_levels
+    return [
+        Track(*reading, tuple(level for level in levels if level.series == index))
+        for index, reading in enumerate(readings)
+    ]
 
 
 def parameters(name: str) -> dict[str, float]:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from observability.detection.bank import Reading, Time, nothing
+from observability.detection.bank import NewLevel, Reading, Time, nothing
 from observability.model import Array
 
 WARM_UP = 100  # samples that a series' detector learns before any score of it counts
@@ -60,6 +60,7 @@ class ForeignBank:
 
     def __init__(self, name: str, n: int, threshold: float, parameters: Mapping[str, Any]) -> None:
         self.threshold = threshold
+        self.new_levels: list[NewLevel] = []
         self._detectors = [_Detector(name, parameters) for _ in range(n)]
         self._count = np.zeros(n)
         self._last = np.full(n, -np.inf)

@@ -8,11 +8,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from observability.detection.bank import BLOCK, LAST, Columns, Reading, Sample, Time, put, rate
+from observability.detection.bank import BLOCK, HOUR_S, LAST, Columns, Sample, Time, cells, put, rate
 from observability.detection.estimator import OneSeries
 from observability.model import Array
 
-TICK_S, HOUR_S, HOURS, WEEK_HOURS = 300.0, 3600.0, 24, 168
+TICK_S, HOURS, WEEK_HOURS = 300.0, 24, 168
 FLOOR = 1e-3  # of the range so far: what a scale is at least
 SAME = 1e-9  # of the larger end of a range: what a record must exceed it by, so that rounding makes none
 WIDEST = 10.0  # widths outside the range so far, beyond which more says nothing more; also where there is no width
@@ -30,6 +30,7 @@ HOUR = HIGH + SIGNALS
 HOUR_SPREAD = HOUR + HOURS
 WEEK = HOUR_SPREAD + HOURS
 ROWS = WEEK + WEEK_HOURS
+
 
 class Weights(NamedTuple):
     """What the newest sample counts in each memory: one weight for all series, or one each."""
@@ -72,7 +73,7 @@ class NoveltyBank(Columns):
         again: float = 2.5,
         tire: float = 0.2,
         recover_h: float = 168.0,
-        threshold: float = 0.05,
+        threshold: float = 0.055,
     ) -> None:
         self.fast_s, self.level_s = fast_h * HOUR_S, level_h * HOUR_S
         self.young = max(9 * self.fast_s, self.level_s) / TICK_S + 1
@@ -102,7 +103,7 @@ class NoveltyBank(Columns):
         return sample.new & (state[AGE] >= self.warm_up)
 
     def _band(self, state: Any, sample: Sample) -> tuple[Array, Array, Array]:
-        hour = state[_cells(HOUR, HOURS, sample.t)]
+        hour = state[cells(HOUR, HOURS, sample.t)]
         return np.where(np.isnan(hour), state[MEAN], hour), state[LOW + VALUE], state[HIGH + VALUE]
 
     def _weights(self, elapsed: Time) -> Weights:
@@ -147,9 +148,9 @@ class NoveltyBank(Columns):
 
     def _by_hour(self, state: Any, sample: Sample, weights: Weights, floor: Array) -> tuple[Array, list[Any]]:
         """The deviation from the hour of the day, in scales, clipped; and the bins' news."""
-        cells, spreads = _cells(HOUR, HOURS, sample.t), _cells(HOUR_SPREAD, HOURS, sample.t)
+        hour, spreads = cells(HOUR, HOURS, sample.t), cells(HOUR_SPREAD, HOURS, sample.t)
         spread, common = state[spreads], state[SPREAD]
-        e, unseen, mean = _against(state[cells], sample.values, weights.hour)
+        e, unseen, mean = _against(state[hour], sample.values, weights.hour)
         size = np.abs(e)
         scale = common * self.common
         scale += spread
@@ -157,7 +158,7 @@ class NoveltyBank(Columns):
         new_spread, new_common = _moved(spread, size, weights.hour), _moved(common, size, weights.spread)
         if unseen is not None:
             new_spread, new_common = np.where(unseen, common, new_spread), np.where(unseen, common, new_common)
-        return self._clipped(e / scale), [(cells, mean), (spreads, new_spread), (SPREAD, new_common)]
+        return self._clipped(e / scale), [(hour, mean), (spreads, new_spread), (SPREAD, new_common)]
 
     def _clipped(self, z: Array) -> Array:
         return np.maximum(np.minimum(z, self.clip, out=z), -self.clip, out=z)
@@ -210,9 +211,9 @@ def _alike_at_first(weights: Weights, age: Array) -> Weights:
 
 def _by_week(state: Any, sample: Sample, weights: Weights) -> tuple[Array, list[Any]]:
     """The difference from the hour of the week, and the bin's news."""
-    cells = _cells(WEEK, WEEK_HOURS, sample.t)
-    e, _, mean = _against(state[cells], sample.values, weights.week)
-    return e, [(cells, mean)]
+    at = cells(WEEK, WEEK_HOURS, sample.t)
+    e, _, mean = _against(state[at], sample.values, weights.week)
+    return e, [(at, mean)]
 
 
 def _against(expected: Array, y: Array, weight: Time) -> tuple[Array, NDArray[np.bool_] | None, Array]:
@@ -244,12 +245,6 @@ def _memory_s(share: float) -> float:
     return HOUR_S / -np.log(1.0 - min(share, 0.999))
 
 
-def _cells(base: int, bins: int, t: Time) -> Any:
-    """The bin's row, or the row and the column of each series where they have different times."""
-    which = np.floor(t / HOUR_S) % bins
-    return base + int(which) if np.ndim(t) == 0 else (base + which.astype(int), np.arange(which.size))
-
-
 def _moved(mean: Array, value: Array, weight: Time, out: Array | None = None) -> Array:
     """The mean, moved towards the value by that share of the way."""
     moved = np.subtract(value, mean, out=out)
@@ -265,13 +260,13 @@ class Novelty(OneSeries):
 
     - v itself; v − m; and v / (L + f), where m is the level of v, L that of |v|, f = 0.001 · (max v − min v);
     - z₁ smoothed over ``fast_h``, where z₁ = (v − m) / (s + f) and s is the level of |v − m|;
-    - z₂ smoothed over 3 and over 9 ``fast_h``, where z₂ = (v − bₕ) / (sₕ + ``common`` · S + f), bₕ is the expected value
+    - z₂ smoothed over 3 and over 9 ``fast_h``, where z₂ = (v − b) / (sₕ + ``common`` · S + f), b is the expected value
       of this hour of the day (UTC), sₕ its mean deviation, and S, over 9 ``fast_h``, the mean deviation of all hours;
     - v − w smoothed over ``fast_h``, where w is the expected value of this hour of the week.
 
     Levels are exponentially weighted means over ``level_h``, in which all samples count alike at first; a weight is
     1 − e^(−min(Δ, 300 s)/memory), so that memories are in seconds, and in samples where these are rarer than every
-    5 minutes, and no sample counts for a gap. b and s take in ``hour_rate`` of an hour's samples per visit, w
+    5 minutes, and no sample counts for a gap. b and sₕ take in ``hour_rate`` of an hour's samples per visit, w
     ``week_rate``: 1 − (1 − rate)^(min(Δ, 1 h)/1 h). The first sample of a bin is what the bin expects.
 
     Each signal has a range [lowest, highest]. Outside of it by q widths, at most 10, a signal gives ln(1 + q/``unit``)
