@@ -317,3 +317,175 @@ class NoveltyNaive:
             return 0.0
         width = high - low
         return math.log1p(min(excess / width if width > 0 else 10.0, 10.0) / self.unit)
+
+
+class SignificanceNaive:
+    """The significance channel of one series, from the formulas of its docstring."""
+
+    DAY, HOUR = 86_400, 3600
+
+    def __init__(
+        self,
+        level_h=2.0,
+        level_samples=50.0,
+        spread_h=4.0,
+        spread_samples=240.0,
+        season_days=5.0,
+        limit=4.0,
+        least=0.005,
+        range_days=30.0,
+        fatigue_days=30.0,
+        settle_h=24.0,
+        warm_up=24.0,
+        threshold=5.0,
+    ):
+        self.level_s, self.level_samples = 3600 * level_h, level_samples
+        self.spread_s, self.spread_samples = 3600 * spread_h, spread_samples
+        self.season_days, self.limit, self.least = season_days, limit, least
+        self.range_s, self.fatigue_s = self.DAY * range_days, self.DAY * fatigue_days
+        self.settle_s, self.warm_up, self.threshold = 3600 * settle_h, warm_up, threshold
+        self.n, self.last = 0, -math.inf
+        self.level = self.spread = self.hours_spread = 0.0
+        self.hours, self.visits, self.of_hours = {}, {}, 0
+        self.low = self.high = None
+        self.fatigue, self.run = 0.0, None
+        self.new_levels = []
+
+    def read(self, t, value):
+        if not self._is_new(t, value) or self.n < self.warm_up:
+            return False, 0.0, None, None, None
+        scales = self.threshold + math.log1p(self.fatigue)
+        width = scales * self._scale(t) if scales <= 200 else math.inf
+        low, high = sorted([self.level, self._of_hour(t)])
+        score = max(self._scales(t, value) - math.log1p(self.fatigue), 0.0)
+        return True, score, self._expected(t), low - width, high + width
+
+    def learn(self, t, value):
+        if not self._is_new(t, value):
+            return
+        if not self._is_held(t, value):
+            self._learn_level(t, value)
+            self._learn_hour(t, value)
+        self._count_hour(t, value)
+        self._widen(value)
+        if t // self.HOUR > self.last // self.HOUR:
+            self._forget(min(max(t - self.last, self.HOUR), self.DAY))
+        self.n, self.last = self.n + 1, t
+
+    def _is_new(self, t, value):
+        return math.isfinite(t) and abs(value) <= 1e300 and t > self.last
+
+    def _hour(self, t):
+        return math.floor(t / self.HOUR) % 24
+
+    def _is_daily(self, t):
+        return self.visits.get(self._hour(t), 0.0) >= 2
+
+    def _of_hour(self, t):
+        return self.hours[self._hour(t)] if self._is_daily(t) else self.level
+
+    def _expected(self, t):
+        return self._of_hour(t) if self.hours_spread < self.spread else self.level
+
+    def _floor(self):
+        if self.low is None:
+            return 1e-300
+        return self.least * (self.high - self.low) + 1e-12 * max(abs(self.low), abs(self.high)) + 1e-300
+
+    def _scale(self, t):
+        return 1.2533 * (self.hours_spread if self._is_daily(t) else self.spread) + self._floor()
+
+    def _scales(self, t, value):
+        low, high = sorted([self.level, self._of_hour(t)])
+        return min(max(low - value, value - high, 0.0) / self._scale(t), 200.0)
+
+    def _limited(self, d, spread, is_free):
+        most = math.inf if is_free else self.limit * (1.2533 * spread + self._floor())
+        return max(-most, min(d, most))
+
+    def _weight(self, t, memory_s, samples, n):
+        elapsed = min(t - self.last, self.DAY)
+        return max(min(elapsed / (elapsed + memory_s), 1 / samples), 1 / (n + 1))
+
+    def _part(self, t):
+        return min(t - self.last, self.HOUR) / self.HOUR
+
+    def _learn_level(self, t, value):
+        if self.n == 0:
+            self.level = value
+        d = self._limited(value - self.level, self.spread, self.n < 10)
+        self.level += self._weight(t, self.level_s, self.level_samples, self.n) * d
+        self.spread += self._weight(t, self.spread_s, self.spread_samples, self.n) * (abs(d) - self.spread)
+
+    def _learn_hour(self, t, value):
+        hour, part = self._hour(t), self._part(t)
+        if hour not in self.hours:
+            return
+        visits = self.visits[hour]
+        d = self._limited(value - self.hours[hour], self.hours_spread, self.of_hours < 10)
+        self.hours[hour] += d * part / (visits + part)
+        if visits >= 1:
+            weight = self._weight(t, self.spread_s, self.spread_samples, self.of_hours)
+            self.hours_spread += weight * (abs(d) - self.hours_spread)
+
+    def _count_hour(self, t, value):
+        """Also of a sample that is not learned."""
+        hour = self._hour(t)
+        visits = self.visits.get(hour, 0.0)
+        self.hours.setdefault(hour, value)
+        self.visits[hour] = min(visits + self._part(t), self.season_days)
+        self.of_hours += visits >= 1
+
+    def _widen(self, value):
+        if self.low is None:
+            self.low = self.high = value
+        width = self.high - self.low
+        if self.n >= 10 and width > 0:
+            value = max(self.low - width, min(value, self.high + width))
+        self.low, self.high = min(self.low, value), max(self.high, value)
+
+    def _forget(self, elapsed):
+        self.low += (self.level - self.low) * elapsed / self.range_s
+        self.high += (self.level - self.high) * elapsed / self.range_s
+        self.fatigue /= 1 + elapsed / self.fatigue_s
+
+    def _is_held(self, t, value):
+        """The run goes on, ends, settles or begins; whether the sample is then not to be learned."""
+        d, scale = value - self._expected(t), self._scale(t)
+        if self.run is not None:
+            self._follow(t, d, scale)
+        if self.run is None and self.n >= self.warm_up and self._scales(t, value) >= self.threshold:
+            self.fatigue += 1
+            self.run = {"side": math.copysign(1, d), "n": 1, "missed": 0, "since": t, "s": 0.0, "mean": d, "spread": 0.0}
+        if self.run is None:
+            return False
+        is_held = self.run["n"] >= 4
+        if self._is_settled(scale):
+            self._move(t, value - d)
+        return is_held
+
+    def _follow(self, t, d, scale):
+        run, elapsed = self.run, min(t - self.last, self.HOUR)
+        run["s"] += elapsed
+        if d * run["side"] > 3 * scale:
+            run["n"], run["missed"] = run["n"] + 1, 0
+            weight = max(min(4 * elapsed / (4 * elapsed + self.settle_s), 1 / 24), 1 / run["n"])
+            away = d - run["mean"]
+            run["mean"] += weight * away
+            run["spread"] += weight * (abs(away) - run["spread"])
+        elif run["missed"] == 1:
+            self.run = None
+        else:
+            run["missed"] = 1
+
+    def _is_settled(self, scale):
+        patience = 1 if 1.2533 * self.run["spread"] <= 2 * scale else 3
+        return self.run["n"] >= 24 and self.run["s"] >= patience * self.settle_s
+
+    def _move(self, t, before):
+        offset, spread = self.run["mean"], self.run["spread"]
+        self.new_levels.append((self.run["since"], t, before, before + offset))
+        self.level += offset
+        self.hours = {hour: mean + offset for hour, mean in self.hours.items()}
+        self.spread, self.hours_spread = max(self.spread, spread), max(self.hours_spread, spread)
+        self.run = None

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from observability.detection.bank import HOUR_S, LAST, Columns, NewLevel, Sample, Time, cells, put
+from observability.detection.bank import BLOCK, HOUR_S, LAST, Columns, NewLevel, Sample, Time, cells, put
 from observability.detection.estimator import OneSeries
 from observability.model import Array
 
@@ -25,23 +25,28 @@ RESTLESS = 2.0  # scales: a run that spreads more has not settled
 PATIENCE = 3  # times ``settle_h``, after which a run is a new level however it spreads
 
 # The rows of the state: of the series, of its run, and of the hours of its day.
-COUNT, MEAN, SPREAD, SEASON_SPREAD, SEASON_COUNT, LOW, HIGH, FLOOR, FATIGUE, TIRED, IS_UP = range(LAST + 1, LAST + 12)
-RUN, MISSED, SINCE, LASTED, OFFSET, UNREST = range(IS_UP + 1, IS_UP + 7)
+COUNT, MEAN, SPREAD, SEASON_SPREAD, SEASON_COUNT, LOW, HIGH, FLOOR, FATIGUE, TIRED = range(LAST + 1, LAST + 11)
+SPREADS = slice(SPREAD, SEASON_SPREAD + 1)
+RUN, MISSED, SINCE, LASTED, OFFSET, UNREST = range(TIRED + 1, TIRED + 7)
 HOUR = UNREST + 1
 SEEN = HOUR + HOURS
 ROWS = SEEN + HOURS
 
 Bools = NDArray[np.bool_]
+Rows = NDArray[np.intp]  # the numbers of some of a block's series
+Two = NDArray[np.float64]  # against the level, and against the hour of the day; of shape (2, block)
 
 
 class Deviation(NamedTuple):
-    """What a block's samples are against what is expected of them; arrays of shape (block,), in the series' unit."""
+    """What a block's samples are against what is expected of them, in the series' unit."""
 
-    level: Array  # difference from the level
-    hour: Array  # difference from this hour of the day; from the level, where the hour was not seen often enough
-    is_daily: Bools | None  # where it was; None: everywhere
-    scale: Array
+    differences: Two
+    scales: Two
+    hour: Array  # the difference from the hour of the day, or from the level where the hour was not seen often enough
+    scale: Array  # likewise
     outside: Array  # signed distance from the interval between level and hour of the day
+    youngest: float  # the fewest samples that one of the series has learned
+    rarest: float  # the fewest visits of the hour
 
 
 class Run(NamedTuple):
@@ -79,55 +84,72 @@ class SignificanceBank(Columns):
         self.spread_s, self.spread_samples = spread_h * HOUR_S, spread_samples
         self.season_days, self.limit, self.least, self.warm_up = season_days, limit, least, warm_up
         self.range_s, self.fatigue_s, self.settle_s = range_days * DAY_S, fatigue_days * DAY_S, settle_h * HOUR_S
-        self.young = max(level_samples, spread_samples, START_UP)
+        self.young = max(level_samples, spread_samples, START_UP, warm_up)
+        self.scratch = np.empty((4, min(n, BLOCK)))
         empty = np.zeros(ROWS)
         empty[[LAST, HIGH]], empty[LOW], empty[FLOOR] = -np.inf, np.inf, TINY
         super().__init__(empty, n, threshold)
 
     def _pass(self, state: Any, sample: Sample, learn: bool) -> Array:
-        found = _deviation(state, sample)
-        scales = np.minimum(np.abs(found.outside) / found.scale, FARTHEST)
-        scored = self._is_scored(state, sample)
-        score = np.maximum(scales - state[TIRED], 0.0)
-        score *= scored
+        found = self._deviation(state, sample)
+        scales = np.abs(found.outside)
+        scales /= found.scale
+        np.minimum(scales, FARTHEST, out=scales)
+        if not sample.whole or found.youngest < self.warm_up:
+            scales *= self._is_scored(state, sample)
+        score = scales - state[TIRED]
+        np.maximum(score, 0.0, out=score)
         if learn:
-            is_up = (scales >= self.threshold) & scored
-            self._tire(state, is_up)
-            held = self._runs(state, sample, found, is_up)
+            held = self._runs(state, sample, found, scales)
             self._learn(state, sample, found, held)
             self._widen(state, sample)
             self._forget(state, sample)
-            put(state, IS_UP, is_up, sample)
-            put(state, COUNT, state[COUNT] + 1, sample)
             put(state, LAST, sample.t, sample)
         return score
 
     def _is_scored(self, state: Any, sample: Sample) -> Bools:
-        return sample.new & (state[COUNT] >= self.warm_up)
+        warm: Bools = state[COUNT] >= self.warm_up
+        return sample.new & warm
 
     def _band(self, state: Any, sample: Sample) -> tuple[Array, Array, Array]:
-        found, scales = _deviation(state, sample), self.threshold + state[TIRED]
-        level, hour = sample.values - found.level, sample.values - found.hour
+        found, scales = self._deviation(state, sample), self.threshold + state[TIRED]
+        level, hour = sample.values - found.differences[0], sample.values - found.hour
         width = np.where(scales <= FARTHEST, scales * found.scale, np.inf)
-        expected = np.where(state[SEASON_SPREAD] < state[SPREAD], hour, level)
+        expected = sample.values - _nearer(state, found)
         return expected, np.minimum(level, hour) - width, np.maximum(level, hour) + width
 
-    def _tire(self, state: Any, is_up: Bools) -> None:
-        """Each time that a series goes up it takes more to say so again."""
-        starts = np.flatnonzero(is_up & (state[IS_UP] == 0))
-        state[FATIGUE, starts] += 1
-        state[TIRED, starts] = np.log1p(state[FATIGUE, starts])
+    def _deviation(self, state: Any, sample: Sample) -> Deviation:
+        y, size, seen = sample.values, sample.values.size, state[cells(SEEN, HOURS, sample.t)]
+        youngest, rarest = state[COUNT].min(), seen.min()
+        differences, scales = self.scratch[:2, :size], self.scratch[2:, :size]
+        level = np.subtract(y, state[MEAN], out=differences[0])
+        hour = np.subtract(y, state[cells(HOUR, HOURS, sample.t)], out=differences[1])
+        np.multiply(state[SPREADS], TO_SIGMA, out=scales)
+        scales += state[FLOOR]
+        scale = scales[1]
+        if youngest == 0:
+            level[state[COUNT] == 0] = 0.0
+        if rarest < VISITS:
+            is_daily = seen >= VISITS
+            hour, scale = np.where(is_daily, hour, level), np.where(is_daily, scale, scales[0])
+        outside = np.minimum(level, hour)
+        np.maximum(outside, 0.0, out=outside)
+        below = np.maximum(level, hour)
+        outside += np.minimum(below, 0.0, out=below)
+        return Deviation(differences, scales, hour, scale, outside, youngest, rarest)
 
-    def _runs(self, state: Any, sample: Sample, found: Deviation, is_up: Bools) -> NDArray[np.intp]:
+    def _runs(self, state: Any, sample: Sample, found: Deviation, scales: Array) -> Rows:
         """Runs of samples far off on one side begin, go on, end and settle. Gives the series that are not to learn."""
-        rows = np.flatnonzero(((state[RUN] != 0) & sample.new) | is_up)
-        if not rows.size:
-            return rows
+        if scales.max() < self.threshold and not state[RUN].any():
+            return np.empty(0, dtype=np.intp)
+        rows = np.flatnonzero(((state[RUN] != 0) & sample.new) | (scales >= self.threshold))
         nearer, scale = _nearer(state, found)[rows], found.scale[rows]
         run = self._followed(Run(*state[RUN:HOUR, rows]), nearer, scale, _of(sample.elapsed, rows))
-        begins = is_up[rows] & (run.length == 0)
-        new = Run(np.sign(nearer), 0.0, _of(sample.t, rows), 0.0, nearer, 0.0)
+        begins = (scales[rows] >= self.threshold) & (run.length == 0)
+        nothing = np.zeros(rows.size)
+        new = Run(np.sign(nearer), nothing, _of(sample.t, rows), nothing, nearer, nothing)
         run = Run(*(np.where(begins, first, value) for first, value in zip(new, run, strict=True)))
+        self._tire(state, rows[begins])
         settles = self._is_settled(run, scale)
         self._move(state, sample, rows[settles], nearer[settles], Run(*(value[settles] for value in run)))
         held = np.abs(run.length) > TEACHES
@@ -146,14 +168,20 @@ class SignificanceBank(Columns):
         weight *= goes_on
         change = nearer - run.offset
         offset = run.offset + weight * change
-        unrest = run.unrest + weight * (np.abs(change) - run.unrest)
+        unrest = _moved(run.unrest, np.abs(change), weight)
         return Run(length, missed, run.since, run.lasted + elapsed, offset, unrest)
 
     def _is_settled(self, run: Run, scale: Array) -> Bools:
         rests = RESTLESS * scale >= TO_SIGMA * run.unrest
-        return (np.abs(run.length) >= FEWEST) & (run.lasted >= np.where(rests, 1, PATIENCE) * self.settle_s)
+        settled: Bools = (np.abs(run.length) >= FEWEST) & (run.lasted >= np.where(rests, 1, PATIENCE) * self.settle_s)
+        return settled
 
-    def _move(self, state: Any, sample: Sample, rows: NDArray[np.intp], nearer: Array, run: Run) -> None:
+    def _tire(self, state: Any, rows: Rows) -> None:
+        """With each run it takes more to say so again."""
+        state[FATIGUE, rows] += 1
+        state[TIRED, rows] = np.log1p(state[FATIGUE, rows])
+
+    def _move(self, state: Any, sample: Sample, rows: Rows, nearer: Array, run: Run) -> None:
         """The series are at a new level: what is expected of them moves there, at all hours."""
         if not rows.size:
             return
@@ -165,118 +193,93 @@ class SignificanceBank(Columns):
         columns = (rows + sample.first, run.since, _of(sample.t, rows), before, before + run.offset)
         self.new_levels += [NewLevel(int(row), *map(float, one)) for row, *one in zip(*columns, strict=True)]
 
-    def _learn(self, state: Any, sample: Sample, found: Deviation, held: NDArray[np.intp]) -> None:
-        """Level, hour of the day and their spreads take the samples in, but for the series that are held."""
-        count, elapsed = state[COUNT], np.minimum(sample.elapsed, DAY_S)
-        is_young, has_first = count.min() < self.young, count.min() == 0
-        level = _share(elapsed, self.level_s, self.level_samples)
-        spread = _share(elapsed, self.spread_s, self.spread_samples)
-        reach = self._reach(state, state[SPREAD])
-        if is_young:  # at first all samples count alike, and as they are
-            level, spread = np.maximum(level, 1 / (count + 1)), np.maximum(spread, 1 / (count + 1))
-            reach[count < START_UP] = np.inf
-        change = _clipped(found.level, reach)
-        mean = state[MEAN] + level * change
-        if has_first:
-            np.copyto(mean, sample.values, where=count == 0)
-        new_spread = _moved(state[SPREAD], np.abs(change), spread)
-        season = self._season(state, sample, found, spread, held)
-        for row, values in ((MEAN, mean), (SPREAD, new_spread)):
-            values[held] = state[row, held]
-            put(state, row, values, sample)
-        for at, values in season:
-            put(state, at, values, sample)
+    def _learn(self, state: Any, sample: Sample, found: Deviation, held: Rows) -> None:
+        """Level, hour of the day and their spreads take the samples in, but for the series that are held.
 
-    def _season(
-        self, state: Any, sample: Sample, found: Deviation, spread: Time, held: NDArray[np.intp]
-    ) -> list[tuple[Any, Array]]:
-        """What the hour of the day and the spread around all hours become."""
+        What is not to be learned is made to change nothing, so that all series can be added to in place.
+        """
         hour, seen = cells(HOUR, HOURS, sample.t), cells(SEEN, HOURS, sample.t)
-        expected, visits = state[hour], state[seen]
-        season_spread, count = state[SEASON_SPREAD], state[SEASON_COUNT]
-        part = np.minimum(sample.elapsed, HOUR_S) / HOUR_S
-        weight = part / (visits + part)
-        reach = self._reach(state, season_spread)
-        is_young = found.is_daily is not None or count.min() < self.young
-        change = sample.values - expected
-        if not is_young:
-            change = _clipped(change, reach)
-            new_spread = _moved(season_spread, np.abs(change), spread)
-            new_hour = expected + weight * change
-        else:
-            change[visits == 0] = 0.0
-            size = np.minimum(np.abs(change), np.where(count < START_UP, np.inf, reach))
-            new_spread = _moved(season_spread, size, np.maximum(spread, 1 / (count + 1)) * (visits >= 1))
-            new_hour = expected + weight * _clipped(change, np.where(visits < VISITS, np.inf, reach))
-        new_spread[held] = season_spread[held]
-        new_hour[held] = expected[held]
+        visits, spreads = state[seen], state[SPREADS]
+        elapsed, part = np.minimum(sample.elapsed, DAY_S), np.minimum(sample.elapsed, HOUR_S) / HOUR_S
+        level = _share(elapsed, self.level_s, self.level_samples)
+        spread: Any = _share(elapsed, self.spread_s, self.spread_samples)
+        reach = found.scales
+        reach *= self.limit
+        is_young = found.youngest < self.young or state[SEASON_COUNT].min() < self.young or found.rarest < VISITS
         if is_young:
-            np.copyto(new_hour, sample.values, where=visits == 0)
-        return [
-            (hour, new_hour),
-            (SEASON_SPREAD, new_spread),
-            (SEASON_COUNT, count + (visits >= 1)),
-            (seen, np.minimum(visits + part, self.season_days)),
-        ]
+            level, spread = self._at_first(state, found, visits, level, spread)
+        changes = found.differences
+        sizes = np.abs(changes)
+        np.minimum(sizes, reach, out=sizes)
+        np.minimum(changes, reach, out=changes)
+        np.maximum(changes, np.negative(reach, out=reach), out=changes)
+        sizes -= spreads
+        first_visit = np.flatnonzero((visits == 0) & sample.new) if found.rarest == 0 else held[:0]
+        for rows in (held, held[:0] if sample.whole else np.flatnonzero(~sample.new)):
+            changes[:, rows] = sizes[:, rows] = 0.0
+        if found.youngest == 0:  # its first sample is its level
+            changes[0] += (state[COUNT] == 0) * sample.values
+        changes[0] *= level
+        changes[1] *= part / np.maximum(visits + part, TINY)
+        changes[1, first_visit] = sample.values[first_visit]
+        sizes *= spread
+        state[MEAN] += changes[0]
+        spreads += sizes
+        if np.ndim(sample.t) == 0:
+            state[hour] += changes[1]
+        else:
+            state[hour] = state[hour] + changes[1]
+        if is_young:
+            put(state, COUNT, state[COUNT] + 1, sample)
+            put(state, SEASON_COUNT, state[SEASON_COUNT] + (visits >= 1), sample)
+        if found.rarest < self.season_days:
+            put(state, seen, np.minimum(visits + part, self.season_days), sample)
 
-    def _reach(self, state: Any, spread: Array) -> Array:
-        """How far from what is expected a sample is learned at most."""
-        reach = spread * (TO_SIGMA * self.limit)
-        reach += self.limit * state[FLOOR]
-        return reach
+    def _at_first(self, state: Any, found: Deviation, visits: Array, level: Time, spread: Time) -> tuple[Array, Two]:
+        """The first samples count alike, and as they are: weights for the level and, two, for the spreads."""
+        count, season_count = state[COUNT], state[SEASON_COUNT]
+        alike = 1 / (count + 1)
+        of_season = np.maximum(np.maximum(spread, alike), 1 / (season_count + 1)) * (visits >= 1)
+        reach = found.scales  # by now
+        reach[0, count < START_UP] = reach[1, season_count < START_UP] = np.inf
+        return np.maximum(level, alike), np.array([np.maximum(spread, alike), of_season])
 
     def _widen(self, state: Any, sample: Sample) -> None:
         """Ranges take the samples in; after the first ones, they at most grow by their own width on a side."""
         y = sample.values
-        rows = np.flatnonzero(((y < state[LOW]) | (y > state[HIGH])) & sample.new)
+        is_outside = y < state[LOW]
+        is_outside |= y > state[HIGH]
+        rows = np.flatnonzero(is_outside & sample.new)
         if not rows.size:
             return
         low, high, value = state[LOW, rows], state[HIGH, rows], y[rows]
         width = high - low
-        is_limited = (width > 0) & (state[COUNT, rows] >= START_UP)
+        is_limited = (width > 0) & (state[COUNT, rows] > START_UP)
         value = np.where(is_limited, np.clip(value, low - width, high + width), value)
         state[LOW, rows], state[HIGH, rows] = np.minimum(low, value), np.maximum(high, value)
         self._lay_floor(state, rows)
 
     def _forget(self, state: Any, sample: Sample) -> None:
         """Once an hour, ranges and fatigue shrink by what that hour, or the gap before it, counts."""
-        begins = np.floor(sample.t / HOUR_S) > np.floor(state[LAST] / HOUR_S)
-        rows = np.flatnonzero(begins & sample.new)
-        if not rows.size:
+        if isinstance(sample.elapsed, float) and sample.t // HOUR_S == (sample.t - sample.elapsed) // HOUR_S:
             return
+        rows = np.flatnonzero((sample.t // HOUR_S > state[LAST] // HOUR_S) & sample.new)
         elapsed = np.clip(_of(sample.elapsed, rows), HOUR_S, DAY_S)
-        low, high, mean = state[LOW, rows], state[HIGH, rows], state[MEAN, rows]
-        state[LOW, rows] = _moved(low, mean, elapsed / self.range_s)
-        state[HIGH, rows] = _moved(high, mean, elapsed / self.range_s)
+        mean = state[MEAN, rows]
+        for row in (LOW, HIGH):
+            state[row, rows] = _moved(state[row, rows], mean, elapsed / self.range_s)
         state[FATIGUE, rows] /= 1 + elapsed / self.fatigue_s
         state[TIRED, rows] = np.log1p(state[FATIGUE, rows])
         self._lay_floor(state, rows)
 
-    def _lay_floor(self, state: Any, rows: NDArray[np.intp]) -> None:
+    def _lay_floor(self, state: Any, rows: Rows) -> None:
         low, high = state[LOW, rows], state[HIGH, rows]
         state[FLOOR, rows] = self.least * (high - low) + SAME * np.maximum(np.abs(low), np.abs(high)) + TINY
 
 
-def _deviation(state: Any, sample: Sample) -> Deviation:
-    y, visits = sample.values, state[cells(SEEN, HOURS, sample.t)]
-    level = y - state[MEAN]
-    if state[COUNT].min() == 0:
-        level[state[COUNT] == 0] = 0.0
-    hour = y - state[cells(HOUR, HOURS, sample.t)]
-    spread, is_daily = state[SEASON_SPREAD], None
-    if visits.min() < VISITS:
-        is_daily = visits >= VISITS
-        hour, spread = np.where(is_daily, hour, level), np.where(is_daily, spread, state[SPREAD])
-    scale = spread * TO_SIGMA
-    scale += state[FLOOR]
-    outside = np.maximum(np.minimum(level, hour), 0.0)
-    outside += np.minimum(np.maximum(level, hour), 0.0)
-    return Deviation(level, hour, is_daily, scale, outside)
-
-
 def _nearer(state: Any, found: Deviation) -> Array:
     """The difference from the better of the two: that around which the series spreads less."""
-    return np.where(state[SEASON_SPREAD] < state[SPREAD], found.hour, found.level)
+    return np.where(state[SEASON_SPREAD] < state[SPREAD], found.hour, found.differences[0])
 
 
 def _share(elapsed: Time, memory_s: float, fewest: float) -> Time:
@@ -284,19 +287,12 @@ def _share(elapsed: Time, memory_s: float, fewest: float) -> Time:
     return np.minimum(elapsed / (elapsed + memory_s), 1 / fewest)
 
 
-def _clipped(values: Array, reach: Array) -> Array:
-    return np.maximum(np.minimum(values, reach), -reach)
-
-
 def _moved(mean: Array, value: Array, weight: Time) -> Array:
     """The mean, moved towards the value by that share of the way."""
-    moved = value - mean
-    moved *= weight
-    moved += mean
-    return moved
+    return mean + weight * (value - mean)
 
 
-def _of(values: Time, rows: NDArray[np.intp]) -> Array:
+def _of(values: Time, rows: Rows) -> Array:
     return np.full(rows.size, values) if np.ndim(values) == 0 else values[rows]
 
 
@@ -310,8 +306,7 @@ class Significance(OneSeries):
         |e| / (1.2533 S + f) − ln(1 + F), at most 200 of the first and at least 0,
 
     where S is the mean absolute deviation from b (from m, before), f = ``least`` · (highest − lowest value so far), and
-    F counts how often the first term went up to the threshold; F fades over ``fatigue_days``. The alarms are the scores
-    of ``threshold`` or more; the band is the interval, widened by (threshold + ln(1 + F)) (1.2533 S + f).
+    F counts the runs (below) so far and fades over ``fatigue_days``. The alarms are the scores of ``threshold`` or more; the band is the interval, widened by (threshold + ln(1 + F)) (1.2533 S + f).
 
     Learned afterwards, with d limited to ± ``limit`` (1.2533 spread + f), so that an incident does not become normal:
 
@@ -321,9 +316,9 @@ class Significance(OneSeries):
       S += a′ (|d| − S), from the second visit on. The first sample of an hour is what the hour expects;
     - lowest and highest, which shrink towards m over ``range_days`` and by one sample grow at most by their distance.
 
-    A run begins with an alarm, goes on with each sample more than 3 scales off on the same side, and ends with the
-    second in a row that is not. The nearer of m and b counts, by which the KPI varies less. From its fourth sample on a
-    run is not learned. When it has lasted ``settle_h`` and 24 samples, and spreads by no more than 2 scales around its
+    A run begins when the first term of the score reaches ``threshold``, goes on with each sample more than 3 scales off
+    on the same side, and ends with the second in a row that is not; off from the one of m and b around which the KPI
+    varies less. From its fourth sample on a run is not learned. When it has lasted ``settle_h`` and 24 samples, and spreads by no more than 2 scales around its
     mean, or after three times as long, it is a new level: m and all b move there, and ``bank.new_levels`` says so.
 
     Parameters
