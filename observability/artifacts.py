@@ -251,6 +251,25 @@ class Anomaly(Part):
         return self.start < other.end and other.start < self.end
 
 
+class NewLevel(Part):
+    """A KPI that settled at a new level: it went there at ``since``, and by ``noticed`` had stayed long enough."""
+
+    metric_name: str
+    since: Instant
+    noticed: Instant
+    before: float = Field(description="what was expected of the KPI when it was noticed, as if it had not moved")
+    after: float
+    category: str
+    unit: str = ""
+    service: str = "default"
+    channel: str = "unknown"
+    in_maintenance: bool | None = Field(default=None, description="it began in a maintenance window")
+    anomalies: tuple[str, ...] = Field(
+        default=(),
+        description="ids of the anomalies that the KPI had on its way there: they are this matter, and no other",
+    )
+
+
 class AnomalyEvents(Artifact):
     """``anomaly_events.json``. A bare list of events is read too."""
 
@@ -259,6 +278,7 @@ class AnomalyEvents(Artifact):
     detector: dict[str, Any] = {}
     scored: dict[str, int] = Field(default={}, description="KPI → how many samples were scored in the window")
     anomalies: tuple[Anomaly, ...] = ()
+    new_levels: tuple[NewLevel, ...] = Field(default=(), description="of KPIs that moved for good since GA")
     incidents: tuple[dict[str, Any], ...] = ()
     warnings: tuple[str, ...] = ()
 

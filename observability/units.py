@@ -37,6 +37,22 @@ def format_change(change: float | None) -> str:
     return "undefined" if change is None else f"{round(100 * change, 1) + 0.0:+,.1f} %"
 
 
+def format_duration(seconds: float) -> str:
+    """Minutes up to two hours, hours up to two days, then days.
+
+    >>> format_duration(60), format_duration(7200), format_duration(36 * 3600), format_duration(259_200)
+    ('1 minute', '2 hours', '36 hours', '3 days')
+    """
+    for noun, size, most in (("minute", 60, 120), ("hour", 3600, 48)):
+        if round(seconds / size) < most:
+            return _counted(round(seconds / size), noun)
+    return _counted(round(seconds / 86_400), "day")
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun if number == 1 else noun + 's'}"
+
+
 def _digits(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 100 or value == int(value) else f"{value:.3g}"
 

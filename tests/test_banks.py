@@ -8,9 +8,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from naive import EwmaNaive
+from naive import EwmaNaive, NoveltyNaive, SignificanceNaive
 
+from observability.detection.bank import BLOCK
 from observability.detection.ewma import EwmaBank, EwmaZScore
+from observability.detection.novelty import Novelty, NoveltyBank
+from observability.detection.significance import Significance, SignificanceBank
 
 NAN, INF = float("nan"), float("inf")
 START, STEP = 1_763_424_000.0, 60.0  # 2025-11-18T00:00:00Z, and a minute
@@ -27,9 +30,37 @@ class Pair:
     steps: int = 120
 
 
+# Memories so short that everything happens within the steps.
+SHORT_SIGNIFICANCE = {
+    "level_h": 0.1,
+    "level_samples": 5.0,
+    "spread_h": 0.2,
+    "spread_samples": 10.0,
+    "season_days": 3.0,
+    "range_days": 0.5,
+    "fatigue_days": 0.1,
+    "settle_h": 0.3,
+    "warm_up": 3.0,
+    "threshold": 4.0,
+}
+SHORT_NOVELTY = {
+    "fast_h": 0.05,
+    "level_h": 0.4,
+    "common": 0.3,
+    "clip": 4.0,
+    "warm_up_h": 0.11,
+    "rest_h": 0.21,
+    "again": 1.5,
+    "recover_h": 0.5,
+}
+
 PAIRS = {
     "ewma": Pair(EwmaBank, EwmaNaive, EwmaZScore, {"alpha": 0.1, "warm_up": 20}),
     "ewma, fast": Pair(EwmaBank, EwmaNaive, EwmaZScore, {"alpha": 0.9, "warm_up": 0}),
+    "significance": Pair(SignificanceBank, SignificanceNaive, Significance, {}),
+    "significance, short": Pair(SignificanceBank, SignificanceNaive, Significance, SHORT_SIGNIFICANCE, 200),
+    "novelty": Pair(NoveltyBank, NoveltyNaive, Novelty, {}, 240),
+    "novelty, short": Pair(NoveltyBank, NoveltyNaive, Novelty, SHORT_NOVELTY),
 }
 
 
@@ -48,6 +79,7 @@ def inputs(steps):
         "huge": (regular, 1e12 * (1 + 0.01 * noise + burst)),
         "huge, hardly moving": (regular, 1e12 + noise),
         "tiny": (regular, 1e-12 * (5 + noise + burst)),
+        "up and down again": (regular, 100 + noise + np.where(np.arange(steps) // (steps // 3) == 1, 30.0, 0.0)),
         "below zero": (regular, -50 + noise - burst),
         "with a season": (
             START + 3600 * np.arange(steps),
@@ -76,6 +108,12 @@ def assert_agrees(reading, at, expected, largest):
             assert found[at] == pytest.approx(wanted, rel=1e-6, abs=1e-9 * largest)
 
 
+def assert_same_levels(bank, twins):
+    for at, twin in enumerate(twins):
+        found = [tuple(level[1:]) for level in bank.new_levels if level.series == at]
+        assert found == [pytest.approx(level, rel=1e-6) for level in getattr(twin, "new_levels", [])]
+
+
 def largest(values):
     return max(abs(value) for value in [0.0, *values] if np.isfinite(value))
 
@@ -87,20 +125,22 @@ def test_a_bank_agrees_with_its_twin_after_every_step(pair):
     for step in range(pair.steps):
         times, values = (np.array([one[part][step] for one in series]) for part in (0, 1))
         reading = bank.read_many(times, values)
-        for at, twin in enumerate(twins):
-            so_far = largest(series[at][1][: step + 1].tolist())
-            assert_agrees(reading, at, twin.read(times[at], values[at]), so_far)
-            twin.learn(times[at], values[at])
+        for at, (twin, sample) in enumerate(zip(twins, zip(times.tolist(), values.tolist(), strict=True), strict=True)):
+            assert_agrees(reading, at, twin.read(*sample), largest(series[at][1][: step + 1].tolist()))
+            twin.learn(*sample)
         bank.learn_many(times, values)
+        assert_same_levels(bank, twins)
 
 
+# Seconds since the sample before, value, and how often that comes: long enough for runs of the same.
 SAMPLES = st.lists(
     st.tuples(
-        st.sampled_from([60.0, 60.0, 60.0, 0.0, -60.0, 1e8]),
+        st.sampled_from([60.0, 60.0, 60.0, 900.0, 0.0, -60.0, 1e8]),
         st.one_of(st.just(NAN), st.floats(-1e6, 1e6), st.sampled_from([0.0, 10.0, 10.0, 1e12, 1e-12, INF])),
+        st.sampled_from([1, 1, 2, 5, 30]),
     ),
-    max_size=60,
-)
+    max_size=30,
+).map(lambda runs: [(later, value) for later, value, times in runs for _ in range(times)][:200])
 
 
 @settings(max_examples=60)
@@ -114,6 +154,7 @@ def test_a_bank_agrees_with_its_twin_on_whatever_comes(pair, samples):
         assert_agrees(bank.read_many(t, np.array([value])), 0, twin.read(t, value), so_far)
         twin.learn(t, value)
         bank.learn_many(t, np.array([value]))
+    assert_same_levels(bank, [twin])
 
 
 @pytest.mark.parametrize("pair", PAIRS.values(), ids=PAIRS)
@@ -170,6 +211,9 @@ class TestEveryBank:
                 assert bank.score_many(now, np.array([end + way * 1e-6 * abs(end)]))[0] >= bank.threshold
                 assert bank.score_many(now, np.array([end - way * 1e-6 * abs(end)]))[0] < bank.threshold
 
-    def test_the_bytes_of_the_state_are_told(self, pair):
-        arrays = [one for one in vars(pair.bank(1000, **pair.parameters)).values() if isinstance(one, np.ndarray)]
-        assert pair.bank(1000, **pair.parameters).nbytes >= sum(one.nbytes for one in arrays) > 0
+    def test_the_bytes_that_each_series_takes_are_told(self, pair):
+        def held(bank):
+            return sum(one.nbytes for one in vars(bank).values() if isinstance(one, np.ndarray))
+
+        few, many = pair.bank(BLOCK, **pair.parameters), pair.bank(BLOCK + 1000, **pair.parameters)
+        assert many.nbytes - few.nbytes == held(many) - held(few) > 0

@@ -9,10 +9,10 @@ from datetime import timedelta
 import numpy as np
 from numpy.typing import NDArray
 
-from observability.artifacts import Anomaly, AnomalyEvents
+from observability.artifacts import Anomaly, AnomalyEvents, NewLevel
 from observability.definitions import Channel, Maintenance, Release
 from observability.detection.channels import in_effect, track
-from observability.detection.episodes import Series, episodes
+from observability.detection.episodes import Series, episodes, new_levels
 from observability.kpi import step_values
 from observability.model import Array, Samples, Window
 
@@ -26,6 +26,7 @@ class _Scored:
 
     series: Series
     anomalies: list[Anomaly] = field(default_factory=list)
+    new_levels: list[NewLevel] = field(default_factory=list)
     steps: dict[str, NDArray[np.bool_]] = field(default_factory=dict)
 
 
@@ -43,7 +44,7 @@ def score_release(release: Release, days: Mapping[str, Sequence[Samples]]) -> di
         end=max(found[-1].window.end for found in there.values()),
     )
     scored = [
-        _Scored(Series(service, kpi, window.start, release.step_s, step_values(kpi, joined, release.prices)))
+        _Scored(Series(service, kpi, window.start, release.step_s, step_values(kpi, joined, release.prices), joined))
         for service, found in there.items()
         for joined in [join(found, release.step_s, window)]
         for kpi in release.kpis_of(service).values()
@@ -67,13 +68,16 @@ def _score(channel: Channel, several: Sequence[_Scored], first: int) -> None:
     times = series.start.timestamp() + series.step_s * np.arange(series.values.size, dtype=float)
     readings = track(channel, [times] * len(several), [one.series.values for one in several])
     for one, reading in zip(several, readings, strict=True):
-        one.anomalies += episodes(one.series, channel.name, threshold, reading, first)
+        found = episodes(one.series, channel.name, threshold, reading, first)
+        one.anomalies += found
+        one.new_levels += new_levels(one.series, channel.name, reading, found, first)
         one.steps[channel.name] = reading.scored[first:].copy()
 
 
 def _events(release: Release, service: str, days: Sequence[Samples], scored: Sequence[_Scored]) -> AnomalyEvents:
     windows = release.maintenance_of(service)
     found = [_placed(event, windows, release.step) for one in scored for event in one.anomalies]
+    levels = [_level_placed(level, windows, release.step) for one in scored for level in one.new_levels]
     counts = {one.series.kpi.name: int(np.any(list(one.steps.values()), axis=0).sum()) for one in scored}
     is_warm = days[0].window.start < release.ga
     return AnomalyEvents(
@@ -85,6 +89,7 @@ def _events(release: Release, service: str, days: Sequence[Samples], scored: Seq
         },
         scored=counts,
         anomalies=tuple(sorted(found, key=lambda event: (event.timestamp, event.metric_name, event.channel))),
+        new_levels=tuple(sorted(levels, key=lambda level: (level.since, level.metric_name, level.channel))),
         warnings=tuple(text for one in scored for text in _silent(one)),
     )
 
@@ -110,6 +115,12 @@ def _placed(event: Anomaly, windows: Sequence[Maintenance], step: timedelta) -> 
     first, last = event.start, event.end - step
     inside = any(one.overlaps(first, first + step) and one.overlaps(last, last + step) for one in windows)
     return event.model_copy(update={"in_maintenance": inside})
+
+
+def _level_placed(level: NewLevel, windows: Sequence[Maintenance], step: timedelta) -> NewLevel:
+    """The new level with whether it came with a maintenance window, which it outlasts."""
+    inside = any(one.overlaps(level.since, level.since + step) for one in windows)
+    return level.model_copy(update={"in_maintenance": inside})
 
 
 def join(days: Sequence[Samples], step_s: int, window: Window) -> Samples:

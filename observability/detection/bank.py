@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
@@ -13,6 +14,7 @@ from observability.model import Array
 BLOCK = 10_000  # series that a timestep passes through at once: their rows stay in the processor's cache
 LARGEST = 1e300  # a value further from 0 is no measurement, but missing; sums and differences of others are numbers
 HOUR_S = 3600.0
+ALL_NEW = np.ones(BLOCK, dtype=bool)
 LAST = 0  # the row of the time of the last sample learned
 
 Time: TypeAlias = "float | Array"  # seconds since the epoch: one for all series, or one each, of shape (n,)
@@ -77,15 +79,17 @@ class Bank(Protocol):
 
 
 class Sample(NamedTuple):
-    """One timestep of a block of series: ``elapsed`` seconds since the last sample, inf before the first.
+    """One timestep of a block of series: ``elapsed`` seconds since the last sample, inf before the first; ``hours``,
+    whole, since the epoch.
 
-    Where a sample is not ``new``, ``values`` and ``elapsed`` are 0. ``whole``: all are new. ``t`` and ``elapsed`` are
-    numbers, and not arrays, where they are the same for all series.
+    Where a sample is not ``new``, the numbers are 0. ``whole``: all are new. ``t``, ``elapsed`` and ``hours`` are either
+    all numbers, which are the same for all series, or all arrays.
     """
 
-    t: Time
+    t: Any
     values: Array
-    elapsed: Time
+    elapsed: Any
+    hours: Any
     new: NDArray[np.bool_]
     whole: bool
     first: int  # the number of the block's first series
@@ -135,11 +139,12 @@ class Columns(ABC):
 
     def _walk(self, t: Time, values: Array, learn: bool, reading: Reading | None = None) -> Array:
         score = np.zeros(values.size)
+        t = t if isinstance(t, np.ndarray) else float(t)
         with np.errstate(all="ignore"):  # what is not scored may be inf or NaN on its way
             for first in range(0, values.size, BLOCK):
                 block = slice(first, first + BLOCK)
                 state = self.state[:, block]
-                sample = _sample(state[LAST], t if np.ndim(t) == 0 else t[block], values[block], first)
+                sample = _sample(state[LAST], t[block] if isinstance(t, np.ndarray) else t, values[block], first)
                 if sample.new.any():
                     if reading is not None:
                         self._read(state, sample, Reading(*(field[block] for field in reading)))
@@ -161,12 +166,16 @@ def nothing(n: int) -> Reading:
 
 
 def _sample(last: Array, t: Time, values: Array, first: int) -> Sample:
+    if isinstance(t, float) and math.isfinite(t) and t > last[0]:
+        are_numbers = math.isfinite(values @ values)  # in less time than it takes to look at each
+        if are_numbers and (last == last[0]).all():
+            return Sample(t, values, float(t - last[0]), int(t // HOUR_S), ALL_NEW[: values.size], True, first)
     new = (np.abs(values) <= LARGEST) & (t > last) & np.isfinite(t)
     if not new.all():
-        of_all = t if np.ndim(t) == 0 else np.where(new, t, 0.0)
-        return Sample(of_all, np.where(new, values, 0.0), np.where(new, t - last, 0.0), new, False, first)
-    are_one = np.ndim(t) == 0 and (last == last[0]).all()
-    return Sample(t, values, float(t - last[0]) if are_one else t - last, new, True, first)
+        t, values, elapsed = np.where(new, t, 0.0), np.where(new, values, 0.0), np.where(new, t - last, 0.0)
+    else:
+        t, elapsed = np.broadcast_to(t, values.shape), t - last
+    return Sample(t, values, elapsed, np.floor(t / HOUR_S).astype(int), new, bool(new.all()), first)
 
 
 def put(state: Any, row: Any, values: Time, sample: Sample) -> None:
@@ -179,7 +188,6 @@ def rate(elapsed: Time, memory_s: float) -> Time:
     return 1.0 - np.exp(-elapsed / memory_s)
 
 
-def cells(base: int, bins: int, t: Time) -> Any:
-    """The row of the hour's bin, or the row and the column of each series where they have different times."""
-    which = np.floor(t / HOUR_S) % bins
-    return base + int(which) if np.ndim(t) == 0 else (base + which.astype(int), np.arange(which.size))
+def cells(base: int, bins: int, hours: Any) -> Any:
+    """Where the bins of the hours lie in the state: their row, or the row and the column of each series."""
+    return base + hours % bins if isinstance(hours, int) else (base + hours % bins, np.arange(hours.size))

@@ -92,7 +92,7 @@ class NoveltyBank(Columns):
         signals, news = self._signals(state, sample, weights, youngest == 0)
         clock = state[AGE] + weights.ticks
         records = _records(state, signals, sample)
-        score = self._told(state, self._evidence(records, self._is_scored(state, sample)), clock, learn)
+        score = self._told(state, records, self._is_scored(state, sample), clock, learn)
         if learn:
             _widen(state, records)
             for row, values in (*news, (AGE, clock), (LAST, sample.t)):
@@ -103,7 +103,7 @@ class NoveltyBank(Columns):
         return sample.new & (state[AGE] >= self.warm_up)
 
     def _band(self, state: Any, sample: Sample) -> tuple[Array, Array, Array]:
-        hour = state[cells(HOUR, HOURS, sample.t)]
+        hour = state[cells(HOUR, HOURS, sample.hours)]
         return np.where(np.isnan(hour), state[MEAN], hour), state[LOW + VALUE], state[HIGH + VALUE]
 
     def _weights(self, elapsed: Time) -> Weights:
@@ -148,7 +148,7 @@ class NoveltyBank(Columns):
 
     def _by_hour(self, state: Any, sample: Sample, weights: Weights, floor: Array) -> tuple[Array, list[Any]]:
         """The deviation from the hour of the day, in scales, clipped; and the bins' news."""
-        hour, spreads = cells(HOUR, HOURS, sample.t), cells(HOUR_SPREAD, HOURS, sample.t)
+        hour, spreads = cells(HOUR, HOURS, sample.hours), cells(HOUR_SPREAD, HOURS, sample.hours)
         spread, common = state[spreads], state[SPREAD]
         e, unseen, mean = _against(state[hour], sample.values, weights.hour)
         size = np.abs(e)
@@ -163,24 +163,22 @@ class NoveltyBank(Columns):
     def _clipped(self, z: Array) -> Array:
         return np.maximum(np.minimum(z, self.clip, out=z), -self.clip, out=z)
 
-    def _evidence(self, records: Records, scored: NDArray[np.bool_]) -> Array:
-        """How much the samples are records, of shape (block,)."""
-        if not records.signal.size:
-            return np.zeros(scored.size)
-        y, low, high = (
-            np.where(records.signal == SIZE, np.arcsinh(end), end) for end in (records.y, records.low, records.high)
-        )
+    def _surprise(self, records: Records) -> Array:
+        """How far outside the ranges the records are."""
+        ends = (np.where(records.signal == SIZE, np.arcsinh(end), end) for end in records[2:])
+        y, low, high = ends
         excess = np.maximum(y - high, low - y)
         share = np.minimum(excess / (high - low), WIDEST)
-        counts = scored[records.column] & (excess > SAME * np.maximum(np.abs(low), np.abs(high)))
-        surprise = np.where(counts, np.log1p(share / self.unit), 0.0)
-        return np.bincount(records.column, surprise, scored.size)
+        is_more = excess > SAME * np.maximum(np.abs(low), np.abs(high))
+        return np.where(is_more, np.log1p(share / self.unit), 0.0)
 
-    def _told(self, state: Any, evidence: Array, clock: Array, learn: bool) -> Array:
-        """The score: the evidence, less what was told before."""
-        score = np.zeros(evidence.size)
-        rows = np.flatnonzero(evidence)
-        found, now = evidence[rows], clock[rows]
+    def _told(self, state: Any, records: Records, scored: NDArray[np.bool_], clock: Array, learn: bool) -> Array:
+        """The score: the evidence of all signals, less what was told before."""
+        score = np.zeros(scored.size)
+        rows, of_record = np.unique(records.column, return_inverse=True)
+        found = np.bincount(of_record, self._surprise(records), rows.size) * scored[rows]
+        rows, found = rows[found > 0], found[found > 0]
+        now = clock[rows]
         since = now - state[TOLD_AT, rows]
         fatigue = state[FATIGUE, rows] * 0.5 ** (since / self.recover)
         before = np.where(since > self.rest, 0.0, state[TOLD, rows])
@@ -211,7 +209,7 @@ def _alike_at_first(weights: Weights, age: Array) -> Weights:
 
 def _by_week(state: Any, sample: Sample, weights: Weights) -> tuple[Array, list[Any]]:
     """The difference from the hour of the week, and the bin's news."""
-    at = cells(WEEK, WEEK_HOURS, sample.t)
+    at = cells(WEEK, WEEK_HOURS, sample.hours)
     e, _, mean = _against(state[at], sample.values, weights.week)
     return e, [(at, mean)]
 

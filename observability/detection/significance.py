@@ -34,6 +34,7 @@ ROWS = SEEN + HOURS
 
 Bools = NDArray[np.bool_]
 Rows = NDArray[np.intp]  # the numbers of some of a block's series
+NONE: Rows = np.empty(0, dtype=np.intp)
 Two = NDArray[np.float64]  # against the level, and against the hour of the day; of shape (2, block)
 
 
@@ -44,7 +45,7 @@ class Deviation(NamedTuple):
     scales: Two
     hour: Array  # the difference from the hour of the day, or from the level where the hour was not seen often enough
     scale: Array  # likewise
-    outside: Array  # signed distance from the interval between level and hour of the day
+    outside: Array  # distance from the interval between level and hour of the day; within it, not above 0
     youngest: float  # the fewest samples that one of the series has learned
     rarest: float  # the fewest visits of the hour
 
@@ -92,15 +93,18 @@ class SignificanceBank(Columns):
 
     def _pass(self, state: Any, sample: Sample, learn: bool) -> Array:
         found = self._deviation(state, sample)
-        scales = np.abs(found.outside)
+        scales = found.outside
         scales /= found.scale
-        np.minimum(scales, FARTHEST, out=scales)
+        peak = scales.max()
+        if peak > FARTHEST:
+            np.minimum(scales, FARTHEST, out=scales)
         if not sample.whole or found.youngest < self.warm_up:
             scales *= self._is_scored(state, sample)
-        score = scales - state[TIRED]
-        np.maximum(score, 0.0, out=score)
+        score = np.maximum(scales, state[TIRED])
+        score -= state[TIRED]
         if learn:
-            held = self._runs(state, sample, found, scales)
+            is_calm = peak < self.threshold and not state[RUN].any()
+            held = NONE if is_calm else self._runs(state, sample, found, scales)
             self._learn(state, sample, found, held)
             self._widen(state, sample)
             self._forget(state, sample)
@@ -119,11 +123,11 @@ class SignificanceBank(Columns):
         return expected, np.minimum(level, hour) - width, np.maximum(level, hour) + width
 
     def _deviation(self, state: Any, sample: Sample) -> Deviation:
-        y, size, seen = sample.values, sample.values.size, state[cells(SEEN, HOURS, sample.t)]
+        y, size, seen = sample.values, sample.values.size, state[cells(SEEN, HOURS, sample.hours)]
         youngest, rarest = state[COUNT].min(), seen.min()
         differences, scales = self.scratch[:2, :size], self.scratch[2:, :size]
         level = np.subtract(y, state[MEAN], out=differences[0])
-        hour = np.subtract(y, state[cells(HOUR, HOURS, sample.t)], out=differences[1])
+        hour = np.subtract(y, state[cells(HOUR, HOURS, sample.hours)], out=differences[1])
         np.multiply(state[SPREADS], TO_SIGMA, out=scales)
         scales += state[FLOOR]
         scale = scales[1]
@@ -132,16 +136,12 @@ class SignificanceBank(Columns):
         if rarest < VISITS:
             is_daily = seen >= VISITS
             hour, scale = np.where(is_daily, hour, level), np.where(is_daily, scale, scales[0])
-        outside = np.minimum(level, hour)
-        np.maximum(outside, 0.0, out=outside)
-        below = np.maximum(level, hour)
-        outside += np.minimum(below, 0.0, out=below)
+        outside, below = np.minimum(level, hour), np.maximum(level, hour)
+        np.maximum(outside, np.negative(below, out=below), out=outside)
         return Deviation(differences, scales, hour, scale, outside, youngest, rarest)
 
     def _runs(self, state: Any, sample: Sample, found: Deviation, scales: Array) -> Rows:
         """Runs of samples far off on one side begin, go on, end and settle. Gives the series that are not to learn."""
-        if scales.max() < self.threshold and not state[RUN].any():
-            return np.empty(0, dtype=np.intp)
         rows = np.flatnonzero(((state[RUN] != 0) & sample.new) | (scales >= self.threshold))
         nearer, scale = _nearer(state, found)[rows], found.scale[rows]
         run = self._followed(Run(*state[RUN:HOUR, rows]), nearer, scale, _of(sample.elapsed, rows))
@@ -198,7 +198,7 @@ class SignificanceBank(Columns):
 
         What is not to be learned is made to change nothing, so that all series can be added to in place.
         """
-        hour, seen = cells(HOUR, HOURS, sample.t), cells(SEEN, HOURS, sample.t)
+        hour, seen = cells(HOUR, HOURS, sample.hours), cells(SEEN, HOURS, sample.hours)
         visits, spreads = state[seen], state[SPREADS]
         elapsed, part = np.minimum(sample.elapsed, DAY_S), np.minimum(sample.elapsed, HOUR_S) / HOUR_S
         level = _share(elapsed, self.level_s, self.level_samples)
@@ -214,21 +214,19 @@ class SignificanceBank(Columns):
         np.minimum(changes, reach, out=changes)
         np.maximum(changes, np.negative(reach, out=reach), out=changes)
         sizes -= spreads
-        first_visit = np.flatnonzero((visits == 0) & sample.new) if found.rarest == 0 else held[:0]
-        for rows in (held, held[:0] if sample.whole else np.flatnonzero(~sample.new)):
-            changes[:, rows] = sizes[:, rows] = 0.0
+        first_visit = np.flatnonzero((visits == 0) & sample.new) if found.rarest == 0 else NONE
+        for rows in (held, NONE if sample.whole else np.flatnonzero(~sample.new)):
+            if rows.size:
+                changes[:, rows] = sizes[:, rows] = 0.0
         if found.youngest == 0:  # its first sample is its level
             changes[0] += (state[COUNT] == 0) * sample.values
         changes[0] *= level
-        changes[1] *= part / np.maximum(visits + part, TINY)
+        changes[1] *= part / (visits + part + TINY if found.rarest < self.season_days else self.season_days + part)
         changes[1, first_visit] = sample.values[first_visit]
         sizes *= spread
         state[MEAN] += changes[0]
         spreads += sizes
-        if np.ndim(sample.t) == 0:
-            state[hour] += changes[1]
-        else:
-            state[hour] = state[hour] + changes[1]
+        state[hour] = state[hour] + changes[1]
         if is_young:
             put(state, COUNT, state[COUNT] + 1, sample)
             put(state, SEASON_COUNT, state[SEASON_COUNT] + (visits >= 1), sample)
@@ -249,7 +247,9 @@ class SignificanceBank(Columns):
         y = sample.values
         is_outside = y < state[LOW]
         is_outside |= y > state[HIGH]
-        rows = np.flatnonzero(is_outside & sample.new)
+        if not sample.whole:
+            is_outside &= sample.new
+        rows = np.flatnonzero(is_outside)
         if not rows.size:
             return
         low, high, value = state[LOW, rows], state[HIGH, rows], y[rows]
@@ -261,9 +261,9 @@ class SignificanceBank(Columns):
 
     def _forget(self, state: Any, sample: Sample) -> None:
         """Once an hour, ranges and fatigue shrink by what that hour, or the gap before it, counts."""
-        if isinstance(sample.elapsed, float) and sample.t // HOUR_S == (sample.t - sample.elapsed) // HOUR_S:
+        if isinstance(sample.hours, int) and sample.hours == (sample.t - sample.elapsed) // HOUR_S:
             return
-        rows = np.flatnonzero((sample.t // HOUR_S > state[LAST] // HOUR_S) & sample.new)
+        rows = np.flatnonzero((sample.hours > state[LAST] // HOUR_S) & sample.new)
         elapsed = np.clip(_of(sample.elapsed, rows), HOUR_S, DAY_S)
         mean = state[MEAN, rows]
         for row in (LOW, HIGH):
