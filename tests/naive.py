@@ -456,7 +456,15 @@ class SignificanceNaive:
             self._follow(t, d, scale)
         if self.run is None and self.n >= self.warm_up and self._scales(t, value) >= self.threshold:
             self.fatigue += 1
-            self.run = {"side": math.copysign(1, d), "n": 1, "missed": 0, "since": t, "s": 0.0, "mean": d, "spread": 0.0}
+            self.run = {
+                "side": math.copysign(1, d),
+                "n": 1,
+                "missed": 0,
+                "since": t,
+                "s": 0.0,
+                "mean": d,
+                "spread": 0.0,
+            }
         if self.run is None:
             return False
         is_held = self.run["n"] >= 4

@@ -8,8 +8,10 @@ import river.checks
 from river.checks import common
 
 from observability.detection.ewma import EwmaZScore
+from observability.detection.novelty import Novelty
+from observability.detection.significance import Significance
 
-OURS = [EwmaZScore]
+OURS = [EwmaZScore, Significance, Novelty]
 NOISE = np.random.default_rng(7).normal(100.0, 1.0, 400)
 
 

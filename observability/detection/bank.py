@@ -82,8 +82,8 @@ class Sample(NamedTuple):
     """One timestep of a block of series: ``elapsed`` seconds since the last sample, inf before the first; ``hours``,
     whole, since the epoch.
 
-    Where a sample is not ``new``, the numbers are 0. ``whole``: all are new. ``t``, ``elapsed`` and ``hours`` are either
-    all numbers, which are the same for all series, or all arrays.
+    Where a sample is not ``new``, the numbers are 0. ``whole``: all are new. ``t`` and ``hours``, and ``elapsed``, are
+    numbers where they are the same for all series, else arrays.
     """
 
     t: Any
@@ -145,7 +145,7 @@ class Columns(ABC):
                 block = slice(first, first + BLOCK)
                 state = self.state[:, block]
                 sample = _sample(state[LAST], t[block] if isinstance(t, np.ndarray) else t, values[block], first)
-                if sample.new.any():
+                if sample.whole or sample.new.any():
                     if reading is not None:
                         self._read(state, sample, Reading(*(field[block] for field in reading)))
                     score[block] = self._pass(state, sample, learn)
@@ -171,11 +171,12 @@ def _sample(last: Array, t: Time, values: Array, first: int) -> Sample:
         if are_numbers and (last == last[0]).all():
             return Sample(t, values, float(t - last[0]), int(t // HOUR_S), ALL_NEW[: values.size], True, first)
     new = (np.abs(values) <= LARGEST) & (t > last) & np.isfinite(t)
-    if not new.all():
-        t, values, elapsed = np.where(new, t, 0.0), np.where(new, values, 0.0), np.where(new, t - last, 0.0)
-    else:
-        t, elapsed = np.broadcast_to(t, values.shape), t - last
-    return Sample(t, values, elapsed, np.floor(t / HOUR_S).astype(int), new, bool(new.all()), first)
+    elapsed, whole = t - last, bool(new.all())
+    if not whole:
+        values, elapsed = np.where(new, values, 0.0), np.where(new, elapsed, 0.0)
+        t = t if isinstance(t, float) else np.where(new, t, 0.0)
+    hours: Any = int(t // HOUR_S) if isinstance(t, float) else np.floor(t / HOUR_S).astype(int)
+    return Sample(t, values, elapsed, hours, new, whole, first)
 
 
 def put(state: Any, row: Any, values: Time, sample: Sample) -> None:

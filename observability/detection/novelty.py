@@ -78,10 +78,11 @@ class NoveltyBank(Columns):
         self.fast_s, self.level_s = fast_h * HOUR_S, level_h * HOUR_S
         self.young = max(9 * self.fast_s, self.level_s) / TICK_S + 1
         self.hour_memory_s, self.week_memory_s = _memory_s(hour_rate), _memory_s(week_rate)
-        self.common, self.clip, self.unit, self.again, self.tire = common, clip, unit, again, tire
+        self.common, self.unit, self.again, self.tire = common, unit, again, tire
         self.warm_up, self.rest, self.recover = (hours * HOUR_S / TICK_S for hours in (warm_up_h, rest_h, recover_h))
         self._last_weights = math.nan, self._weights_after(TICK_S)
         self.scratch = np.empty((SIGNALS, min(n, BLOCK)))
+        self.most, self.least = np.full(min(n, BLOCK), clip), np.full(min(n, BLOCK), -clip)
         super().__init__(_empty(), n, threshold)
 
     def _pass(self, state: Any, sample: Sample, learn: bool) -> Array:
@@ -91,8 +92,10 @@ class NoveltyBank(Columns):
             weights = _alike_at_first(weights, state[AGE])
         signals, news = self._signals(state, sample, weights, youngest == 0)
         clock = state[AGE] + weights.ticks
+        score = np.zeros(clock.size)
         records = _records(state, signals, sample)
-        score = self._told(state, records, self._is_scored(state, sample), clock, learn)
+        if records.signal.size:
+            self._tell(state, records, self._is_scored(state, sample), clock, score, learn)
         if learn:
             _widen(state, records)
             for row, values in (*news, (AGE, clock), (LAST, sample.t)):
@@ -161,7 +164,8 @@ class NoveltyBank(Columns):
         return self._clipped(e / scale), [(hour, mean), (spreads, new_spread), (SPREAD, new_common)]
 
     def _clipped(self, z: Array) -> Array:
-        return np.maximum(np.minimum(z, self.clip, out=z), -self.clip, out=z)
+        np.minimum(z, self.most[: z.size], out=z)  # against arrays, which takes less time than against a number
+        return np.maximum(z, self.least[: z.size], out=z)
 
     def _surprise(self, records: Records) -> Array:
         """How far outside the ranges the records are."""
@@ -172,13 +176,13 @@ class NoveltyBank(Columns):
         is_more = excess > SAME * np.maximum(np.abs(low), np.abs(high))
         return np.where(is_more, np.log1p(share / self.unit), 0.0)
 
-    def _told(self, state: Any, records: Records, scored: NDArray[np.bool_], clock: Array, learn: bool) -> Array:
-        """The score: the evidence of all signals, less what was told before."""
-        score = np.zeros(scored.size)
-        rows, of_record = np.unique(records.column, return_inverse=True)
-        found = np.bincount(of_record, self._surprise(records), rows.size) * scored[rows]
-        rows, found = rows[found > 0], found[found > 0]
-        now = clock[rows]
+    def _tell(
+        self, state: Any, records: Records, scored: NDArray[np.bool_], clock: Array, score: Array, learn: bool
+    ) -> None:
+        """Where there are records, the score becomes their evidence, less what was told before."""
+        evidence = np.bincount(records.column, self._surprise(records), scored.size)
+        rows = np.flatnonzero((evidence > 0) & scored)
+        found, now = evidence[rows], clock[rows]
         since = now - state[TOLD_AT, rows]
         fatigue = state[FATIGUE, rows] * 0.5 ** (since / self.recover)
         before = np.where(since > self.rest, 0.0, state[TOLD, rows])
@@ -188,7 +192,6 @@ class NoveltyBank(Columns):
         if learn:
             for row, values in ((FATIGUE, fatigue + found - before), (TOLD, found), (TOLD_AT, now)):
                 state[row, rows[tells]] = values[tells]
-        return score
 
 
 def _records(state: Any, signals: NDArray[np.float64], sample: Sample) -> Records:

@@ -48,6 +48,8 @@ class Deviation(NamedTuple):
     outside: Array  # distance from the interval between level and hour of the day; within it, not above 0
     youngest: float  # the fewest samples that one of the series has learned
     rarest: float  # the fewest visits of the hour
+    at: Any  # where the means of the hour are in the state
+    visits: Array
 
 
 class Run(NamedTuple):
@@ -123,11 +125,12 @@ class SignificanceBank(Columns):
         return expected, np.minimum(level, hour) - width, np.maximum(level, hour) + width
 
     def _deviation(self, state: Any, sample: Sample) -> Deviation:
-        y, size, seen = sample.values, sample.values.size, state[cells(SEEN, HOURS, sample.hours)]
+        y, size, at = sample.values, sample.values.size, cells(HOUR, HOURS, sample.hours)
+        seen = state[cells(SEEN, HOURS, sample.hours)]
         youngest, rarest = state[COUNT].min(), seen.min()
         differences, scales = self.scratch[:2, :size], self.scratch[2:, :size]
         level = np.subtract(y, state[MEAN], out=differences[0])
-        hour = np.subtract(y, state[cells(HOUR, HOURS, sample.hours)], out=differences[1])
+        hour = np.subtract(y, state[at], out=differences[1])
         np.multiply(state[SPREADS], TO_SIGMA, out=scales)
         scales += state[FLOOR]
         scale = scales[1]
@@ -138,7 +141,7 @@ class SignificanceBank(Columns):
             hour, scale = np.where(is_daily, hour, level), np.where(is_daily, scale, scales[0])
         outside, below = np.minimum(level, hour), np.maximum(level, hour)
         np.maximum(outside, np.negative(below, out=below), out=outside)
-        return Deviation(differences, scales, hour, scale, outside, youngest, rarest)
+        return Deviation(differences, scales, hour, scale, outside, youngest, rarest, at, seen)
 
     def _runs(self, state: Any, sample: Sample, found: Deviation, scales: Array) -> Rows:
         """Runs of samples far off on one side begin, go on, end and settle. Gives the series that are not to learn."""
@@ -198,16 +201,16 @@ class SignificanceBank(Columns):
 
         What is not to be learned is made to change nothing, so that all series can be added to in place.
         """
-        hour, seen = cells(HOUR, HOURS, sample.hours), cells(SEEN, HOURS, sample.hours)
-        visits, spreads = state[seen], state[SPREADS]
-        elapsed, part = np.minimum(sample.elapsed, DAY_S), np.minimum(sample.elapsed, HOUR_S) / HOUR_S
+        visits, spreads = found.visits, state[SPREADS]
+        elapsed = np.minimum(sample.elapsed, DAY_S)
+        part = np.minimum(elapsed, HOUR_S) / HOUR_S
         level = _share(elapsed, self.level_s, self.level_samples)
         spread: Any = _share(elapsed, self.spread_s, self.spread_samples)
         reach = found.scales
         reach *= self.limit
         is_young = found.youngest < self.young or state[SEASON_COUNT].min() < self.young or found.rarest < VISITS
         if is_young:
-            level, spread = self._at_first(state, found, visits, level, spread)
+            level, spread = self._at_first(state, found, level, spread)
         changes = found.differences
         sizes = np.abs(changes)
         np.minimum(sizes, reach, out=sizes)
@@ -226,18 +229,18 @@ class SignificanceBank(Columns):
         sizes *= spread
         state[MEAN] += changes[0]
         spreads += sizes
-        state[hour] = state[hour] + changes[1]
+        state[found.at] = state[found.at] + changes[1]
         if is_young:
             put(state, COUNT, state[COUNT] + 1, sample)
             put(state, SEASON_COUNT, state[SEASON_COUNT] + (visits >= 1), sample)
         if found.rarest < self.season_days:
-            put(state, seen, np.minimum(visits + part, self.season_days), sample)
+            put(state, cells(SEEN, HOURS, sample.hours), np.minimum(visits + part, self.season_days), sample)
 
-    def _at_first(self, state: Any, found: Deviation, visits: Array, level: Time, spread: Time) -> tuple[Array, Two]:
+    def _at_first(self, state: Any, found: Deviation, level: Time, spread: Time) -> tuple[Array, Two]:
         """The first samples count alike, and as they are: weights for the level and, two, for the spreads."""
         count, season_count = state[COUNT], state[SEASON_COUNT]
         alike = 1 / (count + 1)
-        of_season = np.maximum(np.maximum(spread, alike), 1 / (season_count + 1)) * (visits >= 1)
+        of_season = np.maximum(np.maximum(spread, alike), 1 / (season_count + 1)) * (found.visits >= 1)
         reach = found.scales  # by now
         reach[0, count < START_UP] = reach[1, season_count < START_UP] = np.inf
         return np.maximum(level, alike), np.array([np.maximum(spread, alike), of_season])
@@ -255,13 +258,13 @@ class SignificanceBank(Columns):
         low, high, value = state[LOW, rows], state[HIGH, rows], y[rows]
         width = high - low
         is_limited = (width > 0) & (state[COUNT, rows] > START_UP)
-        value = np.where(is_limited, np.clip(value, low - width, high + width), value)
+        value = np.where(is_limited, np.minimum(np.maximum(value, low - width), high + width), value)
         state[LOW, rows], state[HIGH, rows] = np.minimum(low, value), np.maximum(high, value)
         self._lay_floor(state, rows)
 
     def _forget(self, state: Any, sample: Sample) -> None:
         """Once an hour, ranges and fatigue shrink by what that hour, or the gap before it, counts."""
-        if isinstance(sample.hours, int) and sample.hours == (sample.t - sample.elapsed) // HOUR_S:
+        if isinstance(sample.elapsed, float) and sample.hours == (sample.t - sample.elapsed) // HOUR_S:
             return
         rows = np.flatnonzero((sample.hours > state[LAST] // HOUR_S) & sample.new)
         elapsed = np.clip(_of(sample.elapsed, rows), HOUR_S, DAY_S)
@@ -284,7 +287,8 @@ def _nearer(state: Any, found: Deviation) -> Array:
 
 def _share(elapsed: Time, memory_s: float, fewest: float) -> Time:
     """The weight of a sample in a memory of so many seconds, or of ``fewest`` samples if that is longer."""
-    return np.minimum(elapsed / (elapsed + memory_s), 1 / fewest)
+    share = elapsed / (elapsed + memory_s)
+    return min(share, 1 / fewest) if isinstance(share, float) else np.minimum(share, 1 / fewest)
 
 
 def _moved(mean: Array, value: Array, weight: Time) -> Array:
