@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from errno import EDQUOT, EFBIG, ENOSPC
 from io import TextIOWrapper
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Protocol
 
 import typer
 
@@ -170,16 +170,30 @@ def root_of(folder: Path) -> Path:
     return folder.parent if folder.name in {GA_DIR, STABILITY_DIR} else folder
 
 
+class Advance(Protocol):
+    """Told what is being done and, where it is known, how much of it is, from 0 to 1."""
+
+    def __call__(self, text: str, share: float | None = None, /) -> None: ...
+
+
 @contextmanager
-def progress(what: str) -> Iterator[Callable[[str], None]]:
-    """A spinner on stderr while it is a terminal, else nothing: pipes and logs stay quiet."""
+def progress(what: str) -> Iterator[Advance]:
+    """A bar on stderr while it is a terminal, else nothing: pipes and logs stay quiet."""
     if not sys.stderr.isatty():
-        yield lambda text: None
+        yield lambda text, share=None: None
         return
     from rich.console import Console
+    from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn
 
-    with Console(stderr=True).status(what) as status:
-        yield lambda text: status.update(f"{what}: {text}")
+    columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), BarColumn(20), TaskProgressColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        task = bar.add_task(what, total=None)
+
+        def advance(text: str, share: float | None = None, /) -> None:
+            bar.update(task, description=f"{what}: {text}", completed=share or 0.0)
+            bar.tasks[task].total = None if share is None else 1.0  # a bar without a total only moves
+
+        yield advance
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,9 +15,10 @@ from observability.errors import ConfigError, NotEnoughDataError
 
 if TYPE_CHECKING:
     from observability.definitions import Channel
-    from observability.score_csv import Report
+    from observability.score_csv import Count, Report
 
 FLAGS = {"out", "timestamp_column", "value_column", "channel", "plot", "as_json"}
+MOST_LEVELS = 10  # of one channel and file, that are told one by one
 DEFAULT_CHANNELS = ("significance", "novelty")
 
 
@@ -86,14 +87,32 @@ def _tell(report: Report, is_alone: bool) -> None:
         if not is_alone:
             print(f"error: {report.error}", file=sys.stderr)
         return
-    found = [
-        f"{name} {count.alarms:,} alarm{'' if count.alarms == 1 else 's'} of {count.scored:,} scored"
-        for name, count in report.channels.items()
-    ]
+    found = [_found(name, count) for name, count in report.channels.items()]
     rows = f"{report.rows:,} rows, {report.missing:,} missing, {report.late:,} late"
     print(f"{report.csv}: {rows}{_span(report)}; {', '.join(found)}", file=sys.stderr)
+    for text in _levels(report):
+        print(f"{report.csv}: {text}", file=sys.stderr)
     for text in (*report.warnings, *([] if is_alone or not report.no_data else [report.no_data])):
         commands.warn(f"{report.csv}: {text}")
+
+
+def _found(name: str, count: Count) -> str:
+    alarms = f"{count.alarms:,} alarm{'' if count.alarms == 1 else 's'}"
+    levels = f", {len(count.new_levels):,} new level{'' if len(count.new_levels) == 1 else 's'}"
+    return f"{name} {alarms} of {count.scored:,} scored{levels if count.new_levels else ''}"
+
+
+def _levels(report: Report) -> Iterator[str]:
+    from observability.model import format_instant
+    from observability.units import format_duration, format_value
+
+    for name, count in report.channels.items():
+        for level in count.new_levels[:MOST_LEVELS]:
+            values = f"{format_value(level.before, '')} → {format_value(level.after, '')}"
+            noticed = f"noticed {format_duration((level.noticed - level.since).total_seconds())} later"
+            yield f"{name}: new level: {values} since {format_instant(level.since)} ({noticed})"
+        if len(count.new_levels) > MOST_LEVELS:
+            yield f"{name}: {len(count.new_levels) - MOST_LEVELS:,} later new levels are in the --json report"
 
 
 def _span(report: Report) -> str:

@@ -22,11 +22,13 @@ if TYPE_CHECKING:
 
 Advance = Callable[[str], None]
 """Told what a long stage is doing: one short text per piece of work."""
+Share = Callable[[str, float], None]
+"""Told that, and how much of it is done, from 0 to 1."""
 
 PROBED = timedelta(minutes=5)  # how far is looked back to see whether a server has anything at all
 
 
-def quiet(_: str) -> None:
+def quiet(_: str, share: float = 0.0) -> None:
     """Progress that nobody watches."""
 
 

@@ -15,6 +15,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -30,17 +31,28 @@ from observability.store import Store
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from observability.detection.bank import Reading
+    from observability.detection.bank import Track
 
     Indices = NDArray[np.intp]
 
 
+class Level(Frozen):
+    """A new level that the series settled at: it went there at ``since``, and by ``noticed`` had stayed long enough."""
+
+    since: Instant
+    noticed: Instant
+    before: float
+    after: float
+
+
 class Count(Frozen):
-    """One channel on one file: how many samples it scored, and how many of them reached its threshold."""
+    """One channel on one file: how many samples it scored, how many of them reached its threshold, and its new
+    levels. The alarms on the way to a new level are among the others."""
 
     threshold: float
     scored: int
     alarms: int
+    new_levels: tuple[Level, ...] = ()
 
 
 class Report(Frozen):
@@ -90,7 +102,7 @@ class _Scores:
 
     channel: str
     threshold: float
-    reading: Reading
+    reading: Track
 
     @property
     def alarms(self) -> NDArray[np.bool_]:
@@ -99,11 +111,11 @@ class _Scores:
     @property
     def told(self) -> list[Array]:
         """Score, expected, low and high, NaN where the sample was not scored."""
-        return [np.where(self.reading.scored, numbers, np.nan) for numbers in self.reading[1:]]
+        return [np.where(self.reading.scored, numbers, np.nan) for numbers in self.reading[1:5]]
 
 
 def score_files(
-    jobs: Sequence[Job], columns: Columns, channels: Sequence[Channel], advance: Callable[[str], None]
+    jobs: Sequence[Job], columns: Columns, channels: Sequence[Channel], advance: Callable[[str, float], None]
 ) -> list[Report]:
     """Score the files and write the scores and the plots. A file that cannot be read does not keep the others from it.
 
@@ -118,7 +130,7 @@ def score_files(
     read: dict[Job, _Timeline] = {}
     reports: dict[Job, Report] = {}
     for number, job in enumerate(jobs, 1):
-        advance(f"reading {number} of {len(jobs)}")
+        advance(f"reading {number} of {len(jobs)}", number / len(jobs))
         try:
             read[job] = _timeline(read_series(job.source, columns))
         except PostgaError as error:
@@ -126,11 +138,11 @@ def score_files(
     found: dict[Job, list[_Scores]] = {job: [] for job in read}
     times, values = [one.times for one in read.values()], [one.values for one in read.values()]
     for channel, threshold in zip(channels, thresholds, strict=True):
-        advance(f"{channel.name} on {len(read)}")
-        for job, reading in zip(read, track(channel, times, values), strict=True):
+        tracks = track(channel, times, values, partial(advance, f"{channel.name} on {len(read)}"))
+        for job, reading in zip(read, tracks, strict=True):
             found[job].append(_Scores(channel.name, threshold, reading))
     for number, (job, line) in enumerate(read.items(), 1):
-        advance(f"writing {number} of {len(read)}")
+        advance(f"writing {number} of {len(read)}", number / len(read))
         _write(job, line, found[job])
         reports[job] = _report(job, line, found[job])
     return [reports[job] for job in jobs]
@@ -184,18 +196,18 @@ def _as_bit(number: float) -> str:
 
 
 def _picture(job: Job, line: _Timeline, found: Sequence[_Scores]) -> bytes:
-    from retrospective.plots import Curve, plot_scores
+    from retrospective.plots import Curve, Step, plot_scores
 
-    curves = [Curve(one.channel, one.threshold, *one.told) for one in found]
+    curves = [
+        Curve(one.channel, one.threshold, *one.told, new_levels=tuple(Step(*s[1:]) for s in one.reading.new_levels))
+        for one in found
+    ]
     return plot_scores(job.source.name, line.times, line.values, curves)
 
 
 def _report(job: Job, line: _Timeline, found: Sequence[_Scores]) -> Report:
     series, times = line.series, line.times
-    counts = {
-        one.channel: Count(threshold=one.threshold, scored=int(one.reading.scored.sum()), alarms=int(one.alarms.sum()))
-        for one in found
-    }
+    counts = {one.channel: _count(one) for one in found}
     no_data = _no_data(line, counts)
     return Report(
         csv=job.source,
@@ -210,6 +222,23 @@ def _report(job: Job, line: _Timeline, found: Sequence[_Scores]) -> Report:
         warnings=(*series.warnings, *_order(line), *([] if no_data else _cold(line, counts))),
         no_data=no_data,
         exit_code=NotEnoughDataError.exit_code if no_data else 0,
+    )
+
+
+def _count(scores: _Scores) -> Count:
+    return Count(
+        threshold=scores.threshold,
+        scored=int(scores.reading.scored.sum()),
+        alarms=int(scores.alarms.sum()),
+        new_levels=tuple(
+            Level(
+                since=EPOCH + timedelta(seconds=level.since),
+                noticed=EPOCH + timedelta(seconds=level.noticed),
+                before=level.before,
+                after=level.after,
+            )
+            for level in scores.reading.new_levels
+        ),
     )
 
 

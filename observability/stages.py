@@ -18,6 +18,7 @@ from observability.gather import (
     Advance,
     Gathered,
     NoDataError,
+    Share,
     at_hand,
     collect,
     has_data,
@@ -195,7 +196,7 @@ def detect(
     *,
     now: datetime,
     anomalies_name: str = ANOMALIES,
-    advance: Advance = quiet,
+    advance: Share = quiet,
 ) -> list[str]:
     """Score every KPI from GA to ``now`` or the end of day 7 with the release's channels, warmed up before GA.
 
@@ -210,13 +211,13 @@ def detect(
         )
     gathered: dict[str, list[Samples]] = {service: [] for service in release.services}
     for number in range(-DAYS_BEFORE, LAST_DAY + 1):
-        advance(f"day {number}")
+        advance(f"day {number}", (number + DAYS_BEFORE) / (DAYS_BEFORE + 1 + LAST_DAY))
         for service, samples in at_hand(release, source, layout, number, now).items():
             gathered[service].append(samples)
     since_ga = [s for days in gathered.values() for s in days if s.window.start >= release.ga and has_data(release, s)]
     if not since_ga:
         raise NotEnoughDataError(f"There is no sample since {format_instant(release.ga)} to score; check the GA time.")
-    scored = score_release(release, gathered)
+    scored = score_release(release, gathered, advance)
     return [layout.store.write(layout.key(service, anomalies_name), events) for service, events in scored.items()]
 
 

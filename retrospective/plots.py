@@ -6,9 +6,9 @@ import io
 import logging
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -30,13 +30,22 @@ BAND_OF = "significance"  # where several channels have a band
 LINEAR_UP_TO = 3.0  # thresholds; a panel that reaches higher is logarithmic above 1
 CROWD = 200  # marks of one channel, above which they are small
 LARGEST = 1e300  # of a value that can be drawn: matplotlib subtracts and scales
-SERIES, BAND, EXPECTED, THRESHOLD = "#333333", "#56B4E9", "#0072B2", "#999999"
+SERIES, BAND, EXPECTED, THRESHOLD, LEVEL = "#333333", "#56B4E9", "#0072B2", "#999999", "#A50F15"
 MARKS = (("#D55E00", "o"), ("#009E73", "D"), ("#CC79A7", "^"), ("#E69F00", "s"), ("#000000", "v"))  # Okabe and Ito's
+
+
+class Step(NamedTuple):
+    """A series goes to a new level at ``since``; times are seconds since the epoch."""
+
+    since: float
+    noticed: float
+    before: float
+    after: float
 
 
 @dataclass(frozen=True)
 class Curve:
-    """What one channel says of each sample, in arrays of shape (n,): NaN where it says nothing."""
+    """What one channel says of each sample, in arrays of shape (n,): NaN where it says nothing; and its new levels."""
 
     channel: str
     threshold: float
@@ -44,6 +53,7 @@ class Curve:
     expected: Array
     low: Array
     high: Array
+    new_levels: tuple[Step, ...] = field(default=(), kw_only=True)
 
     @property
     def alarms(self) -> Mask:
@@ -105,6 +115,7 @@ def _draw_series(axes: Axes, times: Array, values: Array, curves: Sequence[Curve
         label = f"{curve.channel}: {_count(curve.alarms)}"
         t, v = times[found] / DAY_S, values[found]
         axes.plot(t, v, mark, markersize=size, markerfacecolor="none", markeredgecolor=colour, label=label)
+    _draw_levels(axes, [level for curve in curves for level in curve.new_levels])
     axes.grid(alpha=0.3)
 
 
@@ -118,6 +129,15 @@ def _draw_band(axes: Axes, times: Array, values: Array, curve: Curve, longest: f
     t, bottom, top, expected = _broken(*averaged(times[there], *columns), longest=longest)
     axes.fill_between(t / DAY_S, bottom, top, color=BAND, alpha=0.25, linewidth=0, label=f"band of {curve.channel}")
     axes.plot(t / DAY_S, expected, color=EXPECTED, linewidth=0.8, label="expected")
+
+
+def _draw_levels(axes: Axes, levels: Sequence[Step]) -> None:
+    """A step up or down where each new level begins: as long before it as it took to notice, and until it was."""
+    for number, level in enumerate(levels):
+        times = np.array([2 * level.since - level.noticed, level.since, level.since, level.noticed])
+        values = np.clip([level.before, level.before, level.after, level.after], -LARGEST, LARGEST)
+        label = None if number else f"new level: {len(levels):,}"
+        axes.plot(times / DAY_S, values, color=LEVEL, linewidth=1.6, label=label)
 
 
 def _draw_score(axes: Axes, times: Array, curve: Curve, colour: str) -> None:

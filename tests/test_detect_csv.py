@@ -64,7 +64,7 @@ def test_each_row_has_what_the_online_detector_says(one: Path, tmp_path: Path) -
     reading = track(CHANNEL, [series.times], [series.values])[0]
     assert [(row["timestamp"], row["value"]) for row in rows] == list(zip(*walk(), strict=True))
     for k, row in enumerate(rows):
-        numbers = [cell(part[k]) for part in reading[1:]] if reading.scored[k] else [""] * 4
+        numbers = [cell(part[k]) for part in reading[1:5]] if reading.scored[k] else [""] * 4
         alarm = str(int(reading.score[k] >= 4)) if reading.scored[k] else ""
         assert [row[f"ewma_{what}"] for what in WHAT] == [*numbers, alarm]
     assert [k for k, row in enumerate(rows) if row["ewma_alarm"] == "1"] == [200]

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,7 +31,9 @@ class _Scored:
     steps: dict[str, NDArray[np.bool_]] = field(default_factory=dict)
 
 
-def score_release(release: Release, days: Mapping[str, Sequence[Samples]]) -> dict[str, AnomalyEvents]:
+def score_release(
+    release: Release, days: Mapping[str, Sequence[Samples]], advance: Callable[[str, float], None] = lambda *_: None
+) -> dict[str, AnomalyEvents]:
     """Score the KPIs of each service over its days, in time order; only what happened since GA is an event.
 
     What lies in maintenance is scored like the rest, and marked. Days that are not there are missing samples. KPIs
@@ -53,7 +56,9 @@ def score_release(release: Release, days: Mapping[str, Sequence[Samples]]) -> di
     first = max(0, round((release.ga - window.start).total_seconds() / release.step_s))
     for channel in release.channels:
         for at in range(0, len(scored), MOST):
-            _score(channel, scored[at : at + MOST], first)
+            several = scored[at : at + MOST]
+            text = f"{channel.name} on {at + 1} to {at + len(several)} of {len(scored)} KPIs"
+            _score(channel, several, first, partial(advance, text))
     return {
         service: _events(release, service, found, [one for one in scored if one.series.service == service])
         if found
@@ -62,12 +67,12 @@ def score_release(release: Release, days: Mapping[str, Sequence[Samples]]) -> di
     }
 
 
-def _score(channel: Channel, several: Sequence[_Scored], first: int) -> None:
+def _score(channel: Channel, several: Sequence[_Scored], first: int, advance: Callable[[float], None]) -> None:
     """Note what the channel finds in several series from step ``first`` on; the steps before warm it up."""
     series, threshold = several[0].series, float(in_effect(channel)["threshold"])
     times = series.start.timestamp() + series.step_s * np.arange(series.values.size, dtype=float)
-    readings = track(channel, [times] * len(several), [one.series.values for one in several])
-    for one, reading in zip(several, readings, strict=True):
+    tracks = track(channel, [times] * len(several), [one.series.values for one in several], advance)
+    for one, reading in zip(several, tracks, strict=True):
         found = episodes(one.series, channel.name, threshold, reading, first)
         one.anomalies += found
         one.new_levels += new_levels(one.series, channel.name, reading, found, first)

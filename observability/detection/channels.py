@@ -45,17 +45,25 @@ def bank_of(channel: Channel, n: int) -> Bank:
     return _made(channel, n)
 
 
-def track(channel: Channel, times: Sequence[Array], values: Sequence[Array]) -> list[Track]:
+def track(
+    channel: Channel,
+    times: Sequence[Array],
+    values: Sequence[Array],
+    advance: Callable[[float], None] = lambda _: None,
+) -> list[Track]:
     """Several series, each scored sample by sample as the online detector does: each sample is scored, then learned.
 
     ``times`` are seconds since the epoch and need not be the same for all series. A track has the series' length.
+    ``advance`` is told how much is done, from 0 to 1.
     """
     bank = bank_of(channel, len(values))
     if not values:
         return []
     are_equal = all(np.array_equal(times[0], other) for other in times[1:])
     readings = [nothing(one.size) for one in values]
-    for first in range(0, max((one.size for one in values), default=0), BLOCK):
+    steps = max(one.size for one in values)
+    for first in range(0, steps, BLOCK):
+        advance(first / steps)
         block = slice(first, first + BLOCK)
         samples = _side_by_side([one[block] for one in values], math.nan)
         if are_equal:

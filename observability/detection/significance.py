@@ -190,7 +190,7 @@ class SignificanceBank(Columns):
             return
         before = sample.values[rows] - nearer
         state[MEAN, rows] += run.offset
-        state[HOUR:SEEN, rows] += run.offset
+        state[HOUR:SEEN, rows] += run.offset * (state[SEEN:, rows] > 0)
         for row in (SPREAD, SEASON_SPREAD):
             state[row, rows] = np.maximum(state[row, rows], run.unrest)
         columns = (rows + sample.first, run.since, _of(sample.t, rows), before, before + run.offset)
@@ -212,10 +212,9 @@ class SignificanceBank(Columns):
         if is_young:
             level, spread = self._at_first(state, found, level, spread)
         changes = found.differences
-        sizes = np.abs(changes)
-        np.minimum(sizes, reach, out=sizes)
         np.minimum(changes, reach, out=changes)
         np.maximum(changes, np.negative(reach, out=reach), out=changes)
+        sizes = np.abs(changes)
         sizes -= spreads
         first_visit = np.flatnonzero((visits == 0) & sample.new) if found.rarest == 0 else NONE
         for rows in (held, NONE if sample.whole else np.flatnonzero(~sample.new)):
@@ -229,7 +228,7 @@ class SignificanceBank(Columns):
         sizes *= spread
         state[MEAN] += changes[0]
         spreads += sizes
-        state[found.at] = state[found.at] + changes[1]
+        state[found.at] += changes[1]
         if is_young:
             put(state, COUNT, state[COUNT] + 1, sample)
             put(state, SEASON_COUNT, state[SEASON_COUNT] + (visits >= 1), sample)
