@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from observability.artifacts import Anomaly, Artifact, Part, Regression, Severity, Share, SloBurnDown, Status
+from observability.artifacts import Anomaly, Artifact, NewLevel, Part, Regression, Severity, Share, SloBurnDown, Status
 from observability.model import Instant, SourceInfo
 
 
@@ -126,6 +126,7 @@ class Retrospective(Artifact):
     )
     regressions: tuple[Regression, ...] = ()
     anomalies: tuple[Anomaly, ...] = ()
+    new_levels: tuple[NewLevel, ...] = Field(default=(), description="of KPIs that moved for good since GA, by time")
     health_by_day: dict[str, float | None] = Field(default={})
     coverage: Share | None = None
     days_present: tuple[int, ...] = ()

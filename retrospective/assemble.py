@@ -91,6 +91,7 @@ def assemble(
         both_figures=both_figures(week, [metric.metric_name for metric in metrics]),
         regressions=_notable(week),
         anomalies=_by_severity(week),
+        new_levels=week.anomalies.new_levels if week.anomalies is not None else (),
         health_by_day={str(r.day_number): r.health_score for r in week.current_health},
         coverage=week.coverage,
         days_present=week.present,

@@ -47,6 +47,7 @@ def to_markdown(retrospective: Retrospective) -> str:
         anomalies=tables.anomalies(report.anomalies[: tables.MOST_ANOMALIES]),
         drifts=tables.drifts(report.unexpected_drifts),
         candidates=[*tables.candidates(report.unexpected_drifts)],
+        new_levels=[*tables.new_levels(report.new_levels)],
         cost=tables.cost(report.cost_analysis),
         slos=tables.slos(report.slo_burn_downs),
         slo_notes=[*tables.slo_notes(report.slo_burn_downs)],
@@ -121,6 +122,7 @@ def _at_a_glance(report: Retrospective) -> Iterator[str]:
             count(len(report.degradations), "degradation"),
             count(len(report.unexpected_drifts), "unexpected drift"),
             count(len(report.anomalies), "anomaly", "anomalies") + _of_detectors(report),
+            *([count(len(report.new_levels), "new level")] if report.new_levels else []),
         ]
     )
     if report.maintenance:

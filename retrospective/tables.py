@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime
 
-from observability.artifacts import SEVERITIES, Anomaly, Regression, SloBurnDown
+from observability.artifacts import SEVERITIES, Anomaly, NewLevel, Regression, SloBurnDown
 from observability.model import LAST_DAY
 from observability.report import BothFigures, CostAnalysis, Degradation, KeyMetric, LeftOut, Success, UnexpectedDrift
-from observability.units import format_value
+from observability.units import format_duration, format_value
 from retrospective.budgets import is_decided, month_share, state
 from retrospective.changes import agrees, baseline_name, change_text, label, pair_text
 from retrospective.markdown import code, prose, table
@@ -29,7 +29,6 @@ FOLDS = {
     "median": "the median day",
 }
 MOST_SCORE = 10_000  # higher scores, and those below 1, are told with two digits
-MOST_MINUTES = 120  # longer episodes are told in hours
 
 
 def key_metrics(metrics: tuple[KeyMetric, ...]) -> str:
@@ -196,9 +195,7 @@ def _severity(event: Anomaly) -> str:
 def _episode(event: Anomaly) -> str:
     if event.start is None or event.end is None or event.end <= event.start:
         return when(event.timestamp)
-    minutes = (event.end - event.start).total_seconds() / 60
-    lasted = count(minutes, "minute") if minutes < MOST_MINUTES else count(minutes / 60, "hour")
-    return f"{when(event.start)}, {lasted}"
+    return f"{when(event.start)}, {format_duration((event.end - event.start).total_seconds())}"
 
 
 def drifts(found: tuple[UnexpectedDrift, ...]) -> str:
@@ -217,6 +214,18 @@ def drifts(found: tuple[UnexpectedDrift, ...]) -> str:
         ],
         (2, 3),
     )
+
+
+def new_levels(found: tuple[NewLevel, ...]) -> Iterator[str]:
+    """A line per KPI that settled: from where to where, since when, and which anomalies are this matter too."""
+    for level in found:
+        values = prose(both(level.before, level.after, unit_of(level.metric_name, level.unit)))
+        notes = [f"noticed {format_duration((level.noticed - level.since).total_seconds())} later"]
+        if level.anomalies:
+            notes.append(f"{count(len(level.anomalies), 'anomaly', 'anomalies')} on the way belong to it")
+        if level.in_maintenance:
+            notes.append("began in maintenance")
+        yield f"{code(level.metric_name)}: new level {values} since {when(level.since)} ({', '.join(notes)})"
 
 
 def candidates(found: tuple[UnexpectedDrift, ...]) -> Iterator[str]:

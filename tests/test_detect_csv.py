@@ -106,7 +106,7 @@ def test_rows_that_cannot_be_scored_keep_their_place(tmp_path: Path, capsys: pyt
     printed = capsys.readouterr()
     found = json.loads(printed.out)["files"][0]
     assert (found["rows"], found["missing"], found["late"]) == (N, 4, 0)
-    assert found["channels"] == {"ewma": {"threshold": 4.0, "scored": N - 4 - 20, "alarms": 1}}
+    assert found["channels"] == {"ewma": {"threshold": 4.0, "scored": N - 4 - 20, "alarms": 1, "new_levels": []}}
     assert (found["first"], found["last"]) == ("2024-01-01T12:00:00Z", "2024-01-01T16:59:00Z")
     assert "warning: " in printed.err
     assert "(the first on line 52: 'yesterday')" in printed.err

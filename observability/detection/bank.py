@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
@@ -147,17 +148,24 @@ class Columns(ABC):
                 sample = _sample(state[LAST], t[block] if isinstance(t, np.ndarray) else t, values[block], first)
                 if sample.whole or sample.new.any():
                     if reading is not None:
-                        self._read(state, sample, Reading(*(field[block] for field in reading)))
+                        self._read(state, sample, reading, block)
                     score[block] = self._pass(state, sample, learn)
         if reading is not None:
             reading.score[:] = score
         return score
 
-    def _read(self, state: Any, sample: Sample, into: Reading) -> None:
-        """All of the reading but the score."""
-        into.scored[:] = self._is_scored(state, sample)
-        for field, values in zip(into[2:], self._band(state, sample), strict=True):
-            np.copyto(field, values, where=into.scored)
+    def _read(self, state: Any, sample: Sample, reading: Reading, block: slice) -> None:
+        """All of the block's reading but the score."""
+        reading.scored[block] = scored = self._is_scored(state, sample)
+        for field, values in zip(reading[2:], self._band(state, sample), strict=True):
+            np.copyto(field[block], values, where=scored)
+
+
+def require_positive(given: Mapping[str, object]) -> None:
+    """Of a constructor's arguments, the numbers must be greater than 0, but for n."""
+    for name, value in given.items():
+        if isinstance(value, int | float) and name != "n" and not value > 0:
+            raise ValueError(f"{name} must be greater than 0, and is {value:g}")
 
 
 def nothing(n: int) -> Reading:

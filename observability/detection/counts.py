@@ -14,9 +14,9 @@ from observability.model import Array, Samples
 def surplus(kpi: Kpi, samples: Samples, steps: Sequence[int], expected: Array) -> Array | None:
     """How many events more or fewer there were in each of the steps than if the KPI had been as expected.
 
-    The steps ascend; ``expected`` has a value per step, in the KPI's unit; NaN, and the surplus is too. Of a share these are events of
-    its numerator, of a quantile those up to the expected value, of a rate the counted ones. None where nothing is
-    counted: a gauge is as it is.
+    The steps ascend; ``expected`` has a value per step, in the KPI's unit, and where it is NaN the answer is, too. Of a
+    share these are events of its numerator, of a quantile those up to the expected value, of a rate the counted ones.
+    None where nothing is counted: a gauge is as it is.
     """
     wanted, at = expected / kpi.scale, np.subtract(steps, steps[0])
     stretch = part(samples, steps[0], steps[-1] + 1)

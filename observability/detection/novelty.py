@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from observability.detection.bank import BLOCK, HOUR_S, LAST, Columns, Sample, Time, cells, put, rate
+from observability.detection.bank import BLOCK, HOUR_S, LAST, Columns, Sample, Time, cells, put, rate, require_positive
 from observability.detection.estimator import OneSeries
 from observability.model import Array
 
@@ -75,6 +75,7 @@ class NoveltyBank(Columns):
         recover_h: float = 168.0,
         threshold: float = 0.055,
     ) -> None:
+        require_positive(locals())
         self.fast_s, self.level_s = fast_h * HOUR_S, level_h * HOUR_S
         self.young = max(9 * self.fast_s, self.level_s) / TICK_S + 1
         self.hour_memory_s, self.week_memory_s = _memory_s(hour_rate), _memory_s(week_rate)
@@ -103,7 +104,8 @@ class NoveltyBank(Columns):
         return score
 
     def _is_scored(self, state: Any, sample: Sample) -> NDArray[np.bool_]:
-        return sample.new & (state[AGE] >= self.warm_up)
+        warm: NDArray[np.bool_] = state[AGE] >= self.warm_up
+        return sample.new & warm
 
     def _band(self, state: Any, sample: Sample) -> tuple[Array, Array, Array]:
         hour = state[cells(HOUR, HOURS, sample.hours)]
@@ -165,7 +167,8 @@ class NoveltyBank(Columns):
 
     def _clipped(self, z: Array) -> Array:
         np.minimum(z, self.most[: z.size], out=z)  # against arrays, which takes less time than against a number
-        return np.maximum(z, self.least[: z.size], out=z)
+        np.maximum(z, self.least[: z.size], out=z)
+        return z
 
     def _surprise(self, records: Records) -> Array:
         """How far outside the ranges the records are."""
@@ -243,7 +246,7 @@ def _empty() -> Array:
 
 def _memory_s(share: float) -> float:
     """The memory of a bin that takes in this share of an hour's samples per visit; all of it, and it has none."""
-    return HOUR_S / -np.log(1.0 - min(share, 0.999))
+    return HOUR_S / -math.log(1.0 - min(share, 0.999))
 
 
 def _moved(mean: Array, value: Array, weight: Time, out: Array | None = None) -> Array:
@@ -282,7 +285,7 @@ class Novelty(OneSeries):
         Hours, of which a sample stands for at most five minutes: memory of the smoothed signals and of the levels; what
         is learned before anything is scored; when a record counts as a new one; half-life of the fatigue.
     hour_rate, week_rate
-        Share of an hour's samples that the expected value of an hour of the day, or of the week, takes in.
+        Share of an hour's samples that the expected value of an hour of the day, or of the week, takes in, up to 0.999.
     common, clip, unit
         Share of the common scale in an hour's; largest z; widths outside the range that give ln 2 of evidence.
     again, tire

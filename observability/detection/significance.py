@@ -7,7 +7,18 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from observability.detection.bank import BLOCK, HOUR_S, LAST, Columns, NewLevel, Sample, Time, cells, put
+from observability.detection.bank import (
+    BLOCK,
+    HOUR_S,
+    LAST,
+    Columns,
+    NewLevel,
+    Sample,
+    Time,
+    cells,
+    put,
+    require_positive,
+)
 from observability.detection.estimator import OneSeries
 from observability.model import Array
 
@@ -83,6 +94,7 @@ class SignificanceBank(Columns):
         warm_up: float = 24.0,
         threshold: float = 5.0,
     ) -> None:
+        require_positive(locals())
         self.level_s, self.level_samples = level_h * HOUR_S, level_samples
         self.spread_s, self.spread_samples = spread_h * HOUR_S, spread_samples
         self.season_days, self.limit, self.least, self.warm_up = season_days, limit, least, warm_up
@@ -102,7 +114,7 @@ class SignificanceBank(Columns):
             np.minimum(scales, FARTHEST, out=scales)
         if not sample.whole or found.youngest < self.warm_up:
             scales *= self._is_scored(state, sample)
-        score = np.maximum(scales, state[TIRED])
+        score: Array = np.maximum(scales, state[TIRED])
         score -= state[TIRED]
         if learn:
             is_calm = peak < self.threshold and not state[RUN].any()
@@ -296,33 +308,42 @@ def _moved(mean: Array, value: Array, weight: Time) -> Array:
 
 
 def _of(values: Time, rows: Rows) -> Array:
-    return np.full(rows.size, values) if np.ndim(values) == 0 else values[rows]
+    return values[rows] if isinstance(values, np.ndarray) else np.full(rows.size, values)
 
 
 class Significance(OneSeries):
     """How far a sample is from what is expected of its KPI, in scales of how much the KPI varies.
 
     A value v arrives at t, Δ seconds after the one before it. Expected is what lies between the level m and the mean b
-    of this hour of the day (UTC; once the hour was seen on two days, before that m alone). With e the signed distance
-    of v from that interval, the score is
+    of this hour of the day (UTC); before the hour was seen for two hours in all, it is m alone. With e the distance of v
+    from that interval, the score is
 
-        |e| / (1.2533 S + f) − ln(1 + F), at most 200 of the first and at least 0,
+        min(e / (1.2533 S + f), 200) − ln(1 + F), and at least 0,
 
-    where S is the mean absolute deviation from b (from m, before), f = ``least`` · (highest − lowest value so far), and
-    F counts the runs (below) so far and fades over ``fatigue_days``. The alarms are the scores of ``threshold`` or more; the band is the interval, widened by (threshold + ln(1 + F)) (1.2533 S + f).
+    where S is the mean absolute deviation from b (before, s, that from m), f = ``least`` · (highest − lowest value so
+    far) + 10⁻¹² · the larger of their sizes, and F counts the runs (below) so far and fades over ``fatigue_days``. The
+    alarms are the scores of ``threshold`` or more; the band is the interval, widened by
+    (threshold + ln(1 + F)) (1.2533 S + f) on either side.
 
-    Learned afterwards, with d limited to ± ``limit`` (1.2533 spread + f), so that an incident does not become normal:
+    What is learned afterwards is limited, so that an incident does not become normal. d is a deviation within
+    ± ``limit`` (1.2533 spread + f), where the spread is that of the line; the first ten are not limited:
 
     - d = v − m: m += a d, s += a′ (|d| − s), with a = min(Δ/(Δ + ``level_h``), 1/``level_samples``), a′ likewise for
-      ``spread_h`` and ``spread_samples``, and both at least 1/(n + 1) for the n-th sample;
-    - d = v − b: b += d p/(c + p), with p = min(Δ/1 h, 1) and c the visits of this hour so far, at most ``season_days``;
-      S += a′ (|d| − S), from the second visit on. The first sample of an hour is what the hour expects;
-    - lowest and highest, which shrink towards m over ``range_days`` and by one sample grow at most by their distance.
+      ``spread_h`` and ``spread_samples``, and both at least 1/n for the n-th sample;
+    - d = v − b: b += d p/(c + p), with p = min(Δ/1 h, 1), 1 for the first sample, and c the hours that this hour was
+      seen for, at most ``season_days``. The first sample of an hour is its b. Once c ≥ 1, S += a″ (|d| − S), with a″
+      as a′, and at least 1/n for the n-th such sample;
+    - the lowest and the highest value, which by one sample grow at most by their distance, after the first ten. With
+      the first sample of an hour they shrink towards m by g/``range_days`` of the way, and F is divided by
+      1 + g/``fatigue_days``, where g is Δ within an hour and a day.
 
     A run begins when the first term of the score reaches ``threshold``, goes on with each sample more than 3 scales off
-    on the same side, and ends with the second in a row that is not; off from the one of m and b around which the KPI
-    varies less. From its fourth sample on a run is not learned. When it has lasted ``settle_h`` and 24 samples, and spreads by no more than 2 scales around its
-    mean, or after three times as long, it is a new level: m and all b move there, and ``bank.new_levels`` says so.
+    on the same side, and ends with the second in a row that is not; off from b if S < s, else from m. From its fourth
+    sample on, a run is not learned. Its offset o is the mean of how far off its samples are, and u the mean absolute
+    deviation from o: exponentially weighted, with q/(1 + q), q = 4 min(Δ, 1 h)/``settle_h``, at most 1/24 and at least
+    one over the length of the run. When the run is 24 samples long and has lasted ``settle_h``, counting no gap for more
+    than an hour, and 1.2533 u is at most 2 scales, or after three times as long, it is a new level: m and all b move by
+    o, s and S become at least u, and ``bank.new_levels`` says so.
 
     Parameters
     ----------
