@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from naive import EwmaNaive, NoveltyNaive, SignificanceNaive
 
+from observability.detection import bank as bank_module
 from observability.detection.bank import BLOCK
 from observability.detection.ewma import EwmaBank, EwmaZScore
 from observability.detection.novelty import Novelty, NoveltyBank
@@ -34,7 +35,7 @@ class Pair:
 SHORT_SIGNIFICANCE = {
     "level_h": 0.1,
     "level_samples": 5.0,
-    "spread_h": 0.2,
+    "spread_h": 0.15,
     "spread_samples": 10.0,
     "season_days": 3.0,
     "range_days": 1.5,
@@ -93,6 +94,13 @@ def inputs(steps):
         "the clock jumps back": (regular - np.where(np.arange(steps) == steps // 2, 1e6, 0), 20 + noise),
         "the same second": (np.repeat(regular, 2)[:steps], noise),
     }
+
+
+def read_all(pair, times, table):
+    """The readings of all steps, of shape (5, steps, n); ``times``: of shape (steps,), or (steps, n)."""
+    bank = pair.bank(table.shape[1], **pair.parameters)
+    readings = [bank.read_many(t, row, learn=True) for t, row in zip(times, table, strict=True)]
+    return np.array(readings, dtype=float).swapaxes(0, 1)
 
 
 def assert_agrees(reading, at, expected, largest):
@@ -222,6 +230,36 @@ class TestEveryBank:
                 assert one.score_one({"t": t}, value) == many.score_many(t, row)[0]
                 one.learn_one({"t": t}, value)
                 many.learn_many(t, row)
+
+    def test_series_side_by_side_are_as_each_alone_and_in_blocks(self, pair, monkeypatch):
+        """Also where the block's series have their times in one number, or each its own."""
+        series = list(inputs(pair.steps).values())
+        alone = [read_all(pair, times, values[:, np.newaxis]) for times, values in series]
+        side_by_side = read_all(pair, *(np.array(part).T for part in zip(*series, strict=True)))
+        monkeypatch.setattr(bank_module, "BLOCK", 4)
+        in_blocks = read_all(pair, *(np.array(part).T for part in zip(*series, strict=True)))
+        for one, field in zip(alone, np.moveaxis(side_by_side, 2, 0), strict=True):
+            np.testing.assert_array_equal(one[:, :, 0], field)
+        np.testing.assert_array_equal(in_blocks, side_by_side)
+
+    def test_missing_and_late_samples_between_change_nothing(self, pair):
+        series = [
+            values for times, values in inputs(pair.steps).values() if times[-1] == START + STEP * len(times) - STEP
+        ]
+        table = np.array(series).T
+        plain, disturbed = (pair.bank(len(series), **pair.parameters) for _ in range(2))
+        for step, row in enumerate(table):
+            t = START + STEP * step
+            for other, values in (
+                (t - 1, np.full(row.size, NAN)),
+                (t - 1e5, row + 1e3),
+                (NAN, row),
+                (t - STEP, row - 7),
+            ):
+                if step:
+                    assert not disturbed.step_many(other, values).any()
+            np.testing.assert_array_equal(disturbed.step_many(t, row), plain.step_many(t, row))
+        assert disturbed.new_levels == plain.new_levels
 
     def test_no_score_is_ever_nan_and_what_is_not_scored_says_nothing(self, pair):
         values = np.array([1e299, -1e299, 1.7e308, 0.0, 5e-324, NAN, INF])

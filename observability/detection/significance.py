@@ -315,8 +315,8 @@ class Significance(OneSeries):
     """How far a sample is from what is expected of its KPI, in scales of how much the KPI varies.
 
     A value v arrives at t, Δ seconds after the one before it. Expected is what lies between the level m and the mean b
-    of this hour of the day (UTC); before the hour was seen for two hours in all, it is m alone. With e the distance of v
-    from that interval, the score is
+    of this hour of the day (UTC); before the hour was seen for two hours in all, it is m alone. With e the distance of
+    v from that interval, the score is
 
         min(e / (1.2533 S + f), 200) − ln(1 + F), and at least 0,
 
@@ -341,9 +341,9 @@ class Significance(OneSeries):
     on the same side, and ends with the second in a row that is not; off from b if S < s, else from m. From its fourth
     sample on, a run is not learned. Its offset o is the mean of how far off its samples are, and u the mean absolute
     deviation from o: exponentially weighted, with q/(1 + q), q = 4 min(Δ, 1 h)/``settle_h``, at most 1/24 and at least
-    one over the length of the run. When the run is 24 samples long and has lasted ``settle_h``, counting no gap for more
-    than an hour, and 1.2533 u is at most 2 scales, or after three times as long, it is a new level: m and all b move by
-    o, s and S become at least u, and ``bank.new_levels`` says so.
+    one over the length of the run. When the run is 24 samples long and has lasted ``settle_h``, counting no gap for
+    more than an hour, and 1.2533 u is at most 2 scales, or after three times as long, it is a new level: m and all b
+    move by o, s and S become at least u, and ``bank.new_levels`` says so.
 
     Parameters
     ----------
