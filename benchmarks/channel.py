@@ -1,9 +1,9 @@
-"""The channel that is measured: the settings it ran with, and the same ones a little off."""
+"""The channel that is measured: the settings it ran with, and others near to them."""
 
 from __future__ import annotations
 
 from argparse import ArgumentTypeError
-from collections.abc import Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,7 @@ from observability.definitions import Channel
 from observability.detection import channels
 
 OFF_BY = 0.25
+UP_TO = 2.0
 
 
 def settings(channel: Channel) -> dict[str, Any]:
@@ -30,24 +31,44 @@ def settings_table(measured: dict[str, Any]) -> list[str]:
     return [*head, *(f"| `{name}` | {value!r} |" for name, value in rows.items())]
 
 
-def jittered(channel: Channel, draws: int, seed: int) -> Iterator[Channel]:
+def jittered(channel: Channel, draws: int, seed: int) -> list[Channel]:
     """The channel ``draws`` times, each of its numbers times a random factor from 1 − OFF_BY to 1 + OFF_BY.
 
     What was a whole number stays one. The threshold is as it was.
+
+    Raises
+    ------
+    ConfigError
+        The detector refuses one of the numbers.
     """
     rng = np.random.default_rng(seed)
+    return _drawn(channel, draws, lambda: rng.uniform(1 - OFF_BY, 1 + OFF_BY))
+
+
+def scattered(channel: Channel, draws: int, seed: int) -> list[Channel]:
+    """As ``jittered``, further off: the factors are log-uniform from 1/UP_TO to UP_TO."""
+    rng = np.random.default_rng(seed)
+    return _drawn(channel, draws, lambda: UP_TO ** rng.uniform(-1, 1))
+
+
+def at_least(least: int) -> Callable[[str], int]:
+    """Reads a flag that is a whole number."""
+
+    def read(text: str) -> int:
+        if not text.isdecimal() or int(text) < least:
+            raise ArgumentTypeError(f"'{text}' is not a whole number of at least {least}")
+        return int(text)
+
+    return read
+
+
+def _drawn(channel: Channel, draws: int, factor: Callable[[], float]) -> list[Channel]:
     numbers = settings(channel)["parameters"]
-    for _ in range(draws):
-        off = {name: _off(value, rng.uniform(1 - OFF_BY, 1 + OFF_BY)) for name, value in numbers.items()}
-        yield channel.model_copy(update={"parameters": off})
-
-
-def draws(text: str) -> int:
-    """How many, from a flag."""
-    number = int(text)
-    if number < 1:
-        raise ArgumentTypeError(f"{number} draws have no median; give at least 1")
-    return number
+    sets = [{name: _off(value, factor()) for name, value in numbers.items()} for _ in range(draws)]
+    drawn = [channel.model_copy(update={"parameters": off}) for off in sets]
+    for one in drawn:
+        channels.bank_of(one, 0)
+    return drawn
 
 
 def _off(value: Any, factor: float) -> Any:

@@ -7,7 +7,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 
 from benchmarks import figures
-from benchmarks.channel import OFF_BY, draws, jittered, settings, settings_table
+from benchmarks.channel import OFF_BY, at_least, jittered, settings, settings_table
 from benchmarks.event_scoring import Counts, Flags, count, total
 from observability.definitions import Channel
 from observability.detection import channels
@@ -106,13 +106,14 @@ def _read_one(path: Path) -> LabelledSeries:
 
 def measure(series: Sequence[LabelledSeries], channel: Channel, sets: int, seed: int) -> dict[str, Any]:
     """The channel at its threshold, the plain EWMA beside it; with ``sets``, also as many jittered parameter sets."""
-    measured = settings(channel)
-    done = figures.progress(f"scoring {len(series)} series", 3 + sets)
+    measured, others = settings(channel), jittered(channel, sets, seed)
+    runs = 3 + len(others)
+    done = figures.progress(f"scoring {len(series)} series with {runs} parameter sets", runs)
     counts = count_all(series, score(series, channel, done), measured["threshold"])
     report = {**summary(counts), **measured, "series": len(series), "by_kind": by_kind(series, counts)}
     report["beside"] = {"textbook": textbook(series, done), "slow": slow(series, done)}
     if sets:
-        report |= robustness(series, jittered(channel, sets, seed), measured["threshold"], done)
+        report |= robustness(series, others, measured["threshold"], done)
     return {**report, "about": figures.about()}
 
 
@@ -161,10 +162,10 @@ def slow(series: Sequence[LabelledSeries], done: Done) -> dict[str, Any]:
 
 
 def robustness(
-    series: Sequence[LabelledSeries], jittered_sets: Iterable[Channel], threshold: float, done: Done
+    series: Sequence[LabelledSeries], others: Sequence[Channel], threshold: float, done: Done
 ) -> dict[str, float]:
     """F1 with other parameters and the same threshold."""
-    f1 = [total(count_all(series, score(series, one, done), threshold)).f1 for one in jittered_sets]
+    f1 = [total(count_all(series, score(series, one, done), threshold)).f1 for one in others]
     return {"jitter_median": median(f1), "jitter_lowest": min(f1), "jitter_draws": len(f1)}
 
 
@@ -173,7 +174,7 @@ def table(report: dict[str, Any]) -> str:
     lines = [
         "{date}, {machine}, Python {python}, commit `{commit}`.".format(**report["about"]),
         "",
-        f"{report['series']} series, {report['points']} judged points, {report['events']} events.",
+        f"{report['series']} series, {report['points']:,} judged points, {report['events']} events.",
         "",
         *_figures_table(report),
         "",
@@ -239,8 +240,13 @@ def _given(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--data", type=Path, required=True, help="the folder of the data set, or the one above it")
     parser.add_argument("--channel", default="significance", help="which to measure (default: %(default)s)")
     parser.add_argument("--robustness", action="store_true", help="also with every parameter off by up to 25 %%")
-    parser.add_argument("--draws", type=draws, default=40, help="of other parameters (default: %(default)s)")
-    parser.add_argument("--seed", type=int, default=3, help="of the draws (default: %(default)s)")
+    parser.add_argument(
+        "--draws",
+        type=at_least(1),
+        default=40,
+        help="of parameters off by up to 25 %% (default: %(default)s)",
+    )
+    parser.add_argument("--seed", type=at_least(0), default=3, help="of the draws (default: %(default)s)")
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
     parser.add_argument("--document", action="store_true", help=f"write the tables into {page}")
     return parser.parse_args(arguments)

@@ -7,7 +7,7 @@ https://doi.org/10.1109/ICMLA.2015.141). Rows and windows are counted from 0; a 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -136,15 +136,32 @@ def _gains(weight: Array, window: NDArray[np.int_]) -> tuple[Array, Array]:
 
 
 def half_tested(
-    files: Sequence[Weights], scores: Sequence[Array], profile: Profile, splits: int, random: np.random.Generator
-) -> float:
-    """The mean normalised score of half of the files at the threshold that is best on the other half, both ways.
-    Files with windows and files without are halved apart; needs two with windows."""
-    tested = []
-    for _ in range(splits):
-        one, other = (sweep([files[at] for at in half], [scores[at] for at in half]) for half in _halves(files, random))
-        tested += [one.at(other.best(profile), profile), other.at(one.best(profile), profile)]
-    return float(np.mean(tested))
+    files: Sequence[Weights], sets: Iterable[Sequence[Array]], splits: int, random: np.random.Generator
+) -> dict[str, float]:
+    """Per profile the mean normalised score of half of the files with what is best on the other half, both ways: which
+    of the sets of scores, each one array per file, and which threshold. Of equally good sets the first.
+
+    Files with windows and files without are halved apart; needs two with windows.
+    """
+    halves = [_halves(files, random) for _ in range(splits)]
+    earned = np.array([[_both_ways(files, scores, *two) for two in halves] for scores in sets])
+    chosen = earned[..., :1].argmax(axis=0, keepdims=True)
+    tested = np.take_along_axis(earned[..., 1:], chosen, axis=0)  # shape (1, splits, 2 ways, profiles, 1)
+    return dict(zip(PROFILES, tested.mean(axis=(0, 1, 2, 4)).tolist(), strict=True))
+
+
+def _both_ways(files: Sequence[Weights], scores: Sequence[Array], *halves: Sequence[int]) -> list[list[list[float]]]:
+    """Per way and profile: what the threshold that is best on a half earns there, and what it earns on the other."""
+    one, other = (sweep([files[at] for at in half], [scores[at] for at in half]) for half in halves)
+    return [
+        [_with_the_best_of(here, there, profile) for profile in PROFILES.values()]
+        for here, there in ((one, other), (other, one))
+    ]
+
+
+def _with_the_best_of(here: Sweep, there: Sweep, profile: Profile) -> list[float]:
+    threshold = here.best(profile)
+    return [here.at(threshold, profile), there.at(threshold, profile)]
 
 
 def _halves(files: Sequence[Weights], random: np.random.Generator) -> tuple[list[int], list[int]]:

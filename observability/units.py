@@ -43,7 +43,7 @@ def format_duration(seconds: float) -> str:
     >>> format_duration(60), format_duration(7200), format_duration(36 * 3600), format_duration(259_200)
     ('1 minute', '2 hours', '36 hours', '3 days')
     """
-    for noun, size, most in (("minute", 60, 120), ("hour", 3600, 48)):
+    for noun, size, most in (("minute", 60, 120), ("hour", 3600, 49)):
         if round(seconds / size) < most:
             return _counted(round(seconds / size), noun)
     return _counted(round(seconds / 86_400), "day")

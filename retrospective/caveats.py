@@ -228,6 +228,8 @@ def _scored(week: WeekRecord) -> str:
     if not week.anomalies.scored:
         return "No anomaly is listed; the events do not say which samples were scored."
     samples = sum(week.anomalies.scored.values())
+    if not samples:
+        return "Not assessed: not one sample could be scored."
     return f"No anomaly was found in {samples:,} samples of {count(len(week.anomalies.scored), 'KPI')}."
 
 

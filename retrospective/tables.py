@@ -222,7 +222,7 @@ def new_levels(found: tuple[NewLevel, ...]) -> Iterator[str]:
         values = prose(both(level.before, level.after, unit_of(level.metric_name, level.unit)))
         notes = [f"noticed {format_duration((level.noticed - level.since).total_seconds())} later"]
         if level.anomalies:
-            notes.append(f"{count(len(level.anomalies), 'anomaly', 'anomalies')} on the way belong to it")
+            notes.append(f"{count(len(level.anomalies), 'anomaly', 'anomalies')} on the way")
         if level.in_maintenance:
             notes.append("began in maintenance")
         yield f"{code(level.metric_name)}: new level {values} since {when(level.since)} ({', '.join(notes)})"

@@ -445,8 +445,8 @@ class SignificanceNaive:
         self.low, self.high = min(self.low, value), max(self.high, value)
 
     def _forget(self, elapsed):
-        self.low += (self.level - self.low) * elapsed / self.range_s
-        self.high += (self.level - self.high) * elapsed / self.range_s
+        share = elapsed / self.range_s
+        self.low, self.high = self.low + share * (self.level - self.low), self.high + share * (self.level - self.high)
         self.fatigue /= 1 + elapsed / self.fatigue_s
 
     def _is_held(self, t, value):

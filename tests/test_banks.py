@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from made import SHORT_NOVELTY, SHORT_SIGNIFICANCE
 from naive import EwmaNaive, NoveltyNaive, SignificanceNaive
 
 from observability.detection import bank as bank_module
@@ -30,30 +31,6 @@ class Pair:
     parameters: dict[str, Any]
     steps: int = 120
 
-
-# Memories so short that everything happens within the steps.
-SHORT_SIGNIFICANCE = {
-    "level_h": 0.1,
-    "level_samples": 5.0,
-    "spread_h": 0.15,
-    "spread_samples": 10.0,
-    "season_days": 3.0,
-    "range_days": 1.5,
-    "fatigue_days": 0.1,
-    "settle_h": 0.3,
-    "warm_up": 3.0,
-    "threshold": 4.0,
-}
-SHORT_NOVELTY = {
-    "fast_h": 0.05,
-    "level_h": 0.4,
-    "common": 0.3,
-    "clip": 4.0,
-    "warm_up_h": 0.11,
-    "rest_h": 0.21,
-    "again": 1.5,
-    "recover_h": 0.5,
-}
 
 PAIRS = {
     "ewma": Pair(EwmaBank, EwmaNaive, EwmaZScore, {"alpha": 0.1, "warm_up": 20}),
@@ -243,22 +220,16 @@ class TestEveryBank:
         np.testing.assert_array_equal(in_blocks, side_by_side)
 
     def test_missing_and_late_samples_between_change_nothing(self, pair):
-        series = [
-            values for times, values in inputs(pair.steps).values() if times[-1] == START + STEP * len(times) - STEP
-        ]
-        table = np.array(series).T
-        plain, disturbed = (pair.bank(len(series), **pair.parameters) for _ in range(2))
-        for step, row in enumerate(table):
-            t = START + STEP * step
-            for other, values in (
-                (t - 1, np.full(row.size, NAN)),
-                (t - 1e5, row + 1e3),
-                (NAN, row),
-                (t - STEP, row - 7),
-            ):
-                if step:
-                    assert not disturbed.step_many(other, values).any()
+        regular = START + STEP * np.arange(pair.steps)
+        table = np.array([values for times, values in inputs(pair.steps).values() if np.isfinite(values).all()]).T
+        plain, disturbed = (pair.bank(table.shape[1], **pair.parameters) for _ in range(2))
+        for t, row in zip(regular.tolist(), table, strict=True):
             np.testing.assert_array_equal(disturbed.step_many(t, row), plain.step_many(t, row))
+            for late in (t, t - STEP, -INF, INF, NAN):
+                assert not disturbed.step_many(late, row + 7).any()
+                assert not disturbed.step_many(np.full(row.size, late), row + 7).any()
+            for missing in (NAN, INF, -1.1e300):
+                assert not disturbed.step_many(t + 1, np.full(row.size, missing)).any()
         assert disturbed.new_levels == plain.new_levels
 
     def test_no_score_is_ever_nan_and_what_is_not_scored_says_nothing(self, pair):

@@ -183,6 +183,13 @@ def test_no_series_and_empty_series():
     assert full.scored.sum() == 540
 
 
+def test_how_much_is_done_is_told(monkeypatch):
+    monkeypatch.setattr(channels, "BLOCK", 200)
+    told = []
+    track(Channel(name="ewma"), [times(600), times(300)], [NOISE, NOISE[:300]], told.append)
+    assert told == [0, pytest.approx(1 / 3), pytest.approx(2 / 3)]
+
+
 # River's detectors.
 
 

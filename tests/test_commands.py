@@ -1,5 +1,6 @@
 """What the commands share: help, the clock, and where things go."""
 
+import io
 import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
@@ -150,3 +151,30 @@ def test_the_version_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as end:
         cli.app(["--version"])
     assert (end.value.code, capsys.readouterr().out) == (0, f"{__version__}\n")
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def test_progress_is_a_bar_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As wide as what is done where that is known; and gone at the end."""
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "100")
+    with commands.progress("scoring") as advance:
+        advance("novelty on 3", 0.25)
+        advance("writing 1 of 1")
+        advance("significance on 3 [of 9]", 0.5)
+    shown = sys.stderr.getvalue()  # type: ignore[attr-defined]
+    assert "scoring: significance on 3 [of 9]" in shown
+    assert "50%" in shown
+    assert shown.endswith("\x1b[2K")
+
+
+def test_pipes_and_logs_stay_quiet(capsys: pytest.CaptureFixture[str]) -> None:
+    with commands.progress("scoring") as advance:
+        advance("day 1")
+        advance("novelty", 0.5)
+    assert capsys.readouterr() == ("", "")

@@ -96,6 +96,26 @@ def test_rivers_detectors_are_channels(one: Path, tmp_path: Path) -> None:
     assert {row["StandardAbsoluteDeviation_expected"] for row in rows} == {""}  # it knows none
 
 
+def test_a_new_level_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Three days at 100, then three at 200, every ten minutes."""
+    values = np.random.default_rng(5).normal(100.0, 1.0, 6 * 144)
+    values[3 * 144 :] += 100
+    moved = save(tmp_path / "m.csv", [str(START + 600 * k) for k in range(values.size)], [f"{v:.3f}" for v in values])
+    detect("--csv", moved, "--out", tmp_path / "o.csv", "--channel", "significance", "--json", "--plot")
+    printed = capsys.readouterr()
+    (level,) = json.loads(printed.out)["files"][0]["channels"]["significance"]["new_levels"]
+    assert (level["since"], level["noticed"]) == ("2024-01-04T12:00:00Z", "2024-01-05T12:00:00Z")
+    assert (level["before"], level["after"]) == (pytest.approx(100, abs=1), pytest.approx(200, abs=1))
+    figures, told = printed.err.splitlines()
+    assert figures.endswith("scored, 1 new level")
+    values_told = f"{level['before']:.3g} → {level['after']:.0f}"
+    since = "since 2024-01-04T12:00:00Z (noticed 24 hours later)"
+    assert told.partition("m.csv: ")[2].replace("100 →", f"{level['before']:.3g} →") == (
+        f"significance: new level: {values_told} {since}"
+    )
+    assert (tmp_path / "o.png").is_file()
+
+
 def test_rows_that_cannot_be_scored_keep_their_place(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     times, values = walk()
     times[50], values[60], values[70], values[80] = "yesterday", "", "abc", "inf"

@@ -11,7 +11,7 @@ from naive import episodes_naive, ewma_naive
 
 from observability import stages
 from observability.artifacts import AnomalyEvents
-from observability.definitions import Channel
+from observability.definitions import Channel, Maintenance
 from observability.detection import anomalies
 from observability.detection.anomalies import join, score_release
 from observability.detection.bank import Reading
@@ -201,6 +201,54 @@ def test_severity_grows_with_the_score(thresholds, severity):
     assert [found.severity for found in episodes(noise)] == [severity]
 
 
+@pytest.mark.parametrize(
+    ("kpi", "value", "expected", "is_low"),
+    [
+        ("avg_memory_percent", 42.0, 41.9, True),  # the last digit of a gauge that stood still
+        ("avg_memory_percent", 46.0, 41.9, True),  # 4.1 of 41.9
+        ("avg_memory_percent", 46.2, 41.9, False),
+        ("avg_memory_percent", 95.9, 95.0, False),  # 0.9 of the 5 that were left
+        ("avg_memory_percent", 95.4, 95.0, True),
+        ("db_connections", 0.01, 0.0, False),
+        ("db_connections", 109.0, 100.0, True),  # 100 connections are no per cent
+        ("overall_error_rate", 1.05, 1.0, False),  # counted events
+        ("overall_availability", 99.0, 99.9, False),
+        ("avg_memory_percent", 42.0, NAN, False),  # river's detectors expect nothing
+    ],
+)
+def test_a_small_move_is_low_however_far_off_it_is(kpi, value, expected, is_low):
+    known = Series("shop", RELEASE.kpis[kpi], GA, STEP, np.array([value]))
+    one = [np.array([number]) for number in (200.0, expected, NAN, NAN)]
+    (found,) = episodes_of(known, "significance", 5.0, Reading(np.array([True]), *one))
+    assert found.severity == ("low" if is_low else "critical")
+
+
+def errors_of(*failed):
+    """A series of requests, 100 a minute, of which so many failed in each."""
+    of = Samples("shop", Window(start=GA, end=GA + timedelta(minutes=len(failed))), STEP, {})
+    of.columns.update(http_requests=np.full(len(failed), 100.0), http_errors=np.array(failed, dtype=float))
+    return Series("shop", RELEASE.kpis["overall_error_rate"], GA, STEP, np.array(failed, dtype=float), of)
+
+
+@pytest.mark.parametrize(
+    ("failed", "anomalies"),
+    [
+        ([0, 1, 0, 0], 0),  # one failed request is 1 % of the minute's, and chance
+        ([0, 1, 1, 1, 1, 0], 0),
+        ([0, 1, 1, 1, 1, 1, 0], 1),  # five in a row are not
+        ([0, 5, 0, 0], 1),
+        ([0, 1, 0, 0, 1, 0, 0, 1, 0, 0, 1, 0, 1], 1),  # nor are five in one episode
+        ([4, 0, 0, 0, 0, 0, 0, 0, 4], 0),
+    ],
+)
+def test_an_anomaly_stands_on_five_events(failed, anomalies):
+    n = len(failed)
+    reading = Reading(np.full(n, True), 10.0 * np.array(failed), np.zeros(n), np.zeros(n), np.zeros(n))
+    assert len(episodes_of(errors_of(*failed), "significance", 5.0, reading)) == anomalies
+    unknown = reading._replace(expected=np.full(n, NAN))
+    assert len(episodes_of(errors_of(*failed), "GaussianScorer", 5.0, unknown)) > 0  # whether it does is not known
+
+
 def test_the_first_errors_after_none_are_capped_and_critical():
     (found,) = episodes([0.0] * 100 + [0.5])
     assert (found.z_score, found.severity, found.band) == (MAX_Z, "critical", (0.0, 0.0))
@@ -350,11 +398,50 @@ def test_a_release_is_scored_from_ga_on_warmed_up_by_the_days_before():
     assert events.window == Window(start=GA, end=GA + timedelta(days=2))
     assert events.scored["db_connections"] == 48
     assert events.scored["request_rate"] == 0
-    assert "request_rate: nothing to score" in events.warnings
+    assert "request_rate: no data since GA, so nothing was scored" in events.warnings
     assert not any(warning.startswith("db_connections") for warning in events.warnings)
     assert events.detector["scored_from"] == "GA, warmed up by the days before it"
     assert set(events.scored) == {name for name, kpi in RELEASE.kpis.items() if kpi.detect}
     assert AnomalyEvents.model_validate_json(events.model_dump_json()) == events
+
+
+SIGNIFICANCE = Channel(name="significance")
+
+
+def test_a_kpi_that_stays_where_it_went_is_at_a_new_level():
+    """From 39 and 41 in turn to 79 and 81: noticed when it has been there for a day."""
+    events = scored([*SHIFTED, sessions(2, 80.0)], SIGNIFICANCE)
+    (level,), (anomaly,) = events.new_levels, events.anomalies
+    assert (level.since, level.noticed) == (GA, GA + timedelta(days=1))
+    assert (level.before, level.after) == (pytest.approx(40, abs=1.1), pytest.approx(80, abs=1.1))
+    assert level.after - level.before == pytest.approx(40, abs=0.1)
+    assert (level.metric_name, level.unit, level.service, level.channel, level.in_maintenance) == (
+        ("db_connections", "connections", "shop", "significance", False)
+    )
+    assert level.anomalies == (anomaly.id,)
+    assert AnomalyEvents.model_validate_json(events.model_dump_json()) == events
+
+
+def test_a_new_level_from_before_ga_is_not_told():
+    days = [sessions(day, 40.0 if day < -2 else 80.0) for day in range(-7, 3)]
+    assert scored(days, SIGNIFICANCE).new_levels == ()
+
+
+@pytest.mark.parametrize(("begins", "inside"), [(-1, True), (0, True), (1, False)])
+def test_a_new_level_that_came_with_maintenance_is_marked(begins, inside):
+    start = GA + timedelta(hours=begins)
+    window = Maintenance(start=start, end=start + timedelta(hours=2))
+    release = RELEASE.model_copy(update={"services": ("shop",), "channels": (SIGNIFICANCE,), "maintenance": (window,)})
+    (level,) = score_release(release, {"shop": SHIFTED}, lambda *_: None)["shop"].new_levels
+    assert level.in_maintenance is inside
+
+
+def test_how_much_is_scored_is_told():
+    told = []
+    release = RELEASE.model_copy(update={"channels": (SLOW, RIVERS)})
+    score_release(release, {"shop": SHIFTED}, lambda text, share: told.append((text, share)))
+    assert [text.partition(" on ")[0] for text, _ in told] == ["ewma", "StandardAbsoluteDeviation"]
+    assert {share for _, share in told} == {0.0}  # one block of steps each
 
 
 def test_without_history_the_first_samples_since_ga_warm_it_up():
@@ -367,6 +454,16 @@ def test_no_days_are_said():
     events = scored([], PROMPT)
     assert (events.anomalies, events.window) == ((), None)
     assert events.warnings == ("no day has data, so nothing was scored",)
+    assert set(events.scored.values()) == {0}  # no data, which is not "no anomaly"
+    assert events.detector == {"channels": {"ewma": in_effect(PROMPT)}}
+
+
+def test_too_few_samples_to_warm_up_are_no_score():
+    events = scored([sessions(0)], Channel(name="significance"), Channel(name="novelty"), SLOW)
+    assert (events.anomalies, events.scored["db_connections"]) == ((), 0)
+    assert "db_connections: significance, novelty and ewma could score none of the 24 values since GA" in (
+        events.warnings
+    )
 
 
 def test_the_first_step_after_a_gap_is_no_burst():
@@ -402,9 +499,9 @@ def test_each_channel_tells_its_own_anomalies_and_is_named_with_all_of_its_numbe
 
 def test_a_channel_that_scores_nothing_while_another_does_is_named():
     events = scored([sessions(0), sessions(1)], PROMPT, RIVERS)
-    assert "db_connections: StandardAbsoluteDeviation scored nothing" in events.warnings
+    assert "db_connections: StandardAbsoluteDeviation could score none of the 48 values since GA" in events.warnings
     assert events.scored["db_connections"] == 48 - 20
-    assert "request_rate: nothing to score" in events.warnings
+    assert "request_rate: no data since GA, so nothing was scored" in events.warnings
 
 
 def test_services_are_scored_side_by_side_as_each_alone(monkeypatch):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from benchmarks import detector_speed, figures, kpi
-from benchmarks.channel import jittered, settings, settings_table
+from benchmarks.channel import jittered, scattered, settings, settings_table
 from benchmarks.made_up_kpis import Load
 from observability.definitions import Channel
 from observability.detection import channels
@@ -185,12 +185,12 @@ def test_the_kpi_tables_are_markdown_and_go_into_the_page(
     assert all(written.count(mark) == 1 for name in ("kpi", "nab", "speed") for mark in figures.marks(name))
 
 
-@pytest.mark.parametrize("draws", ["0", "-1"])
-def test_no_draws_are_refused(draws: str, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize("given", [("--draws", "0"), ("--draws", "-1"), ("--draws", "many"), ("--seed", "-1")])
+def test_numbers_that_cannot_be_are_refused(given: tuple[str, str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
-        kpi.main(["--data", "x", "--robustness", "--draws", draws])
+        kpi.main(["--data", "x", "--robustness", *given])
     assert ended.value.code == 2
-    assert "--draws" in capsys.readouterr().err
+    assert f"argument {given[0]}: '{given[1]}' is not a whole number of at least" in capsys.readouterr().err
 
 
 # --- the channel that is measured
@@ -207,9 +207,9 @@ def test_the_settings_are_the_shipped_ones_where_nothing_else_is_said() -> None:
 
 def test_jittered_parameters_lie_within_a_quarter() -> None:
     channel = Channel(name="ewma", threshold=4, parameters={"alpha": 0.1, "warm_up": 100})
-    found = list(jittered(channel, 200, 1))
-    assert found == list(jittered(channel, 200, 1))
-    assert found != list(jittered(channel, 200, 2))
+    found = jittered(channel, 200, 1)
+    assert found == jittered(channel, 200, 1)
+    assert found != jittered(channel, 200, 2)
     assert {one.threshold for one in found} == {4}
     alphas = [float(one.parameters["alpha"]) for one in found]
     warm_ups = [one.parameters["warm_up"] for one in found]
@@ -217,6 +217,28 @@ def test_jittered_parameters_lie_within_a_quarter() -> None:
     assert 0.12 < max(alphas) <= 0.125
     assert all(isinstance(one, int) and 75 <= one <= 125 for one in warm_ups)
     assert np.corrcoef(alphas, np.array(warm_ups, dtype=float))[0, 1] < 0.3  # each by a factor of its own
+
+
+def test_scattered_parameters_lie_between_half_and_double() -> None:
+    channel = Channel(name="ewma", threshold=4, parameters={"alpha": 0.1, "warm_up": 100})
+    found = scattered(channel, 400, 1)
+    assert found == scattered(channel, 400, 1)
+    assert {one.threshold for one in found} == {4}
+    alphas = np.array([float(one.parameters["alpha"]) for one in found])
+    assert 0.05 <= alphas.min() < 0.051
+    assert 0.196 < alphas.max() <= 0.2
+    assert np.mean(alphas < 0.1) == pytest.approx(0.5, abs=0.08)  # log-uniformly: uniformly, a third would be
+    assert all(isinstance(one.parameters["warm_up"], int) for one in found)
+
+
+@pytest.mark.parametrize("name", ["significance", "novelty"])
+def test_our_channels_take_all_parameters_near_theirs(name: str) -> None:
+    assert len(scattered(Channel(name=name), 50, 1)) == 50
+
+
+def test_parameters_that_cannot_be_are_refused_before_anything_is_scored() -> None:
+    with pytest.raises(ConfigError, match="alpha must lie between 0 and 1"):
+        jittered(Channel(name="ewma", parameters={"alpha": 0.9}), 40, 1)
 
 
 # --- speed

@@ -10,6 +10,7 @@ import pytest
 
 from benchmarks import figures, nab, nab_corpus
 from benchmarks.nab_scoring import PROFILES, sweep, weigh
+from observability.definitions import Channel
 
 START = datetime(2014, 4, 1)  # noqa: DTZ001 — NAB's timestamps have no zone
 ROWS = 200
@@ -83,17 +84,30 @@ def test_nothing_found_is_0_and_no_threshold(corpus: Path, capsys: pytest.Captur
 
 
 def test_robustness_is_seeded(corpus: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    once, again = (run_json(corpus, capsys, "--robustness", "--draws", "3") for _ in range(2))
+    once, again = (run_json(corpus, capsys, "--robustness", "--draws", "3", "--sets", "4") for _ in range(2))
     assert {**once, "about": {}} == {**again, "about": {}}
     assert once["jitter_draws"] == 3
     assert once["jitter_median"] == once["jitter_lowest"] == pytest.approx(100)  # with any α near .05
     assert 50 < once["threshold_half_tested"] <= 100
+    assert once["half_tested_sets"] == 4
+    assert list(once["half_tested"]) == list(PROFILES)
+    assert all(50 < tested <= 100 for tested in once["half_tested"].values())
+
+
+def test_the_shipped_parameters_are_not_among_those_that_are_chosen(
+    corpus: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    never_warm = Channel(name="ewma", parameters={"warm_up": ROWS})
+    monkeypatch.setattr(nab, "scattered", lambda *_: [never_warm])
+    found = run_json(corpus, capsys, "--robustness", "--draws", "1")
+    assert found["threshold_half_tested"] > 50
+    assert found["half_tested"] == dict.fromkeys(PROFILES, 0)
 
 
 def test_robustness_needs_two_files_with_windows(corpus: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (corpus / "data/kind/two.csv").unlink()
     label(corpus, {"kind/one.csv": [[at(120), at(139)]], "other/quiet.csv": []})
-    assert nab.main(["--nab", str(corpus), "--channel", CHANNEL, "--robustness", "--draws", "1"]) == 2
+    assert nab.main(["--nab", str(corpus), "--channel", CHANNEL, "--robustness"]) == 2
     assert "leave it out" in capsys.readouterr().err
 
 
@@ -101,7 +115,7 @@ def test_robustness_needs_two_files_with_windows(corpus: Path, capsys: pytest.Ca
 
 
 def test_the_table_is_markdown(corpus: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert nab.main(["--nab", str(corpus), "--channel", CHANNEL, "--robustness", "--draws", "1"]) == 0
+    assert nab.main(["--nab", str(corpus), "--channel", CHANNEL, "--robustness", "--draws", "1", "--sets", "2"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert "3 files, 600 rows, 3 windows." in lines
     assert "| ewma, best threshold | 100.0 | 100.0 | 100.0 |" in lines

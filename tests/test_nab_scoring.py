@@ -163,7 +163,8 @@ def test_thresholds_of_the_other_half() -> None:
     files = [weigh(100, [WINDOW]), weigh(100, [WINDOW])]
     # 5, the best of the one, finds nothing in the other: 0. 3, the best of the other, is perfect on the one: 100.
     for seed in range(3):
-        assert half_tested(files, [one, other], STANDARD, 4, np.random.default_rng(seed)) == pytest.approx(50)
+        tested = half_tested(files, [[one, other]], 4, np.random.default_rng(seed))
+        assert list(tested.values()) == pytest.approx([50, 50, 50])
 
 
 def test_each_half_has_its_share_of_the_windows() -> None:
@@ -171,8 +172,55 @@ def test_each_half_has_its_share_of_the_windows() -> None:
     files = [weigh(100, [WINDOW]), weigh(100, []), weigh(100, [WINDOW]), weigh(100, [])]
     score = np.zeros(100)
     score[40] = 1.0
-    tested = half_tested(files, [score, score * 0, score, score * 0], STANDARD, 20, np.random.default_rng(1))
-    assert tested == pytest.approx(100)
+    tested = half_tested(files, [[score, score * 0, score, score * 0]], 20, np.random.default_rng(1))
+    assert list(tested.values()) == pytest.approx([100, 100, 100])
+
+
+class Dealt:
+    """In place of a random generator: the files as they are, so that every other one is in the same half."""
+
+    def permutation(self, n):
+        return np.arange(n)
+
+
+def made_up_set(*files: dict[int, float]) -> list[np.ndarray]:
+    """Files of 100 rows in which only the given rows score above 0."""
+    scores = [np.zeros(100) for _ in files]
+    for score, given_rows in zip(scores, files, strict=True):
+        score[list(given_rows)] = list(given_rows.values())
+    return scores
+
+
+def test_set_and_threshold_are_chosen_on_one_half_alone() -> None:
+    """Four files with a window each; 0 and 2 are one half, 1 and 3 the other. No detection 0, one perfect window 50."""
+    far = dict.fromkeys(range(80, 90), 2.0)  # ten false alarms
+    careful = made_up_set({40: 5.0}, {40: 4.0}, {}, {40: 4.0})
+    late = made_up_set({45: 6.0}, {45: 6.0}, {}, {45: 6.0})
+    eager = made_up_set({40: 2.0, **far}, {40: 3.0}, {40: 2.0}, {45: 1.0, 80: 2.0})
+    # Chosen on files 0 and 2. careful: 50 in each profile, at 5. late: half of 92.98963. eager, at 2, finds both:
+    # 100 (4 − 10 × .11)/4 = 72.5; of low FP 100 (4 − 2.2)/4 = 45; of low FN 100 (6 − 1.1)/6 = 81.7. So low FP takes
+    # careful, which at 5 finds nothing in files 1 and 3, and the others eager, which at 2 finds one window there and
+    # has a false alarm: 100 (2 − .11)/4 = 47.25, and of low FN 100 (3 − .11)/6 = 48.16667.
+    # Chosen on files 1 and 3: careful, 100 at 4. On files 0 and 2 that finds one window: 50.
+    tested = half_tested([weigh(100, [WINDOW])] * 4, [careful, late, eager], 1, Dealt())
+    assert tested == pytest.approx({"standard": 48.625, "low_fp": 25, "low_fn": 49.083333})
+
+
+def test_each_profile_has_a_threshold_of_its_own() -> None:
+    """One set. Files 0 and 2 are worth 50 at 5, and, as above, 72.5, 45 and 81.7 at 2: only low FP takes 5. Files 1
+    and 3 are worth 50 at 5, and, as above, 47.25 and 48.16667 at 2; chosen on them it is 5, which is worth 50."""
+    far = dict.fromkeys(range(80, 90), 2.0)
+    scores = made_up_set({40: 5.0, **far}, {40: 5.0}, {40: 2.0}, {80: 2.0})
+    tested = half_tested([weigh(100, [WINDOW])] * 4, [scores], 1, Dealt())
+    assert tested == pytest.approx({"standard": 48.625, "low_fp": 50, "low_fn": 49.083333})
+
+
+def test_of_equally_good_sets_the_first_is_chosen() -> None:
+    one, other = made_up_set({40: 1.0}, {40: 1.0}), made_up_set({40: 3.0}, {40: 2.0})
+    files = [weigh(100, [WINDOW])] * 2
+    assert half_tested(files, [one, other], 1, Dealt())["standard"] == pytest.approx(100)
+    # 3 finds nothing in file 1; 2 is perfect on file 0.
+    assert half_tested(files, [other, one], 1, Dealt())["standard"] == pytest.approx(50)
 
 
 # --- the plainest way to say it
@@ -216,6 +264,36 @@ def naive_normalised(files, threshold, profile):
     null = naive_raw(files, math.inf, profile)
     perfect = profile.found * sum(len(windows) for _, windows in files)
     return 100 * (naive_raw(files, threshold, profile) - null) / (perfect - null)
+
+
+def naive_half_tested(windows, sets, profile):
+    """Every set and every threshold tried on half of the files; the best pair tested on the other half."""
+    tested = []
+    for here, there in (([0, 2], [1, 3]), ([1, 3], [0, 2])):
+        tries = []
+        for scores in sets:
+            for threshold in [math.inf, *sorted(np.concatenate([scores[at] for at in here]), reverse=True)]:
+                earned = naive_normalised([(scores[at], windows[at]) for at in here], threshold, profile)
+                tries.append((earned, threshold, scores))
+        _, threshold, scores = max(tries, key=lambda one: one[0])
+        tested.append(naive_normalised([(scores[at], windows[at]) for at in there], threshold, profile))
+    return sum(tested) / 2
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_what_is_chosen_on_half_is_what_trying_everything_chooses(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    rows = [60, 40, 50, 70]
+    windows = [[(12, 17), (30, 34)], [(20, 29)], [(25, 30)], []]
+    sets = [[rng.exponential(size=size) for size in rows] for _ in range(3)]
+    for scores in sets:
+        for score, of in zip(scores, windows, strict=True):
+            for start, end in of:
+                score[rng.integers(start, end + 1)] += rng.uniform(2, 6)
+    tested = half_tested([weigh(size, of) for size, of in zip(rows, windows, strict=True)], sets, 1, Dealt())
+    naive = {name: naive_half_tested(windows, sets, profile) for name, profile in PROFILES.items()}
+    assert tested == pytest.approx(naive)
+    assert len(set(tested.values())) > 1
 
 
 @st.composite

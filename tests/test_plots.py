@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from observability.model import Array
-from retrospective.plots import PIXELS, Curve, averaged, longest_interval, plot_scores, thinned
+from retrospective.plots import PIXELS, Curve, Step, averaged, longest_interval, plot_scores, thinned
 
 START = 1704110400.0
 
@@ -134,6 +134,18 @@ def test_a_panel_per_channel() -> None:
         size(plot_scores("a", evenly(50), np.arange(50.0), [curve(scores(50))] * count))[1] for count in (1, 2, 6)
     ]
     assert heights[0] < heights[1] < heights[2]
+
+
+def test_a_new_level_is_a_step_in_the_picture() -> None:
+    values = np.where(np.arange(50) < 20, 1.0, 2.0)
+    step = Step(since=START + 20 * 60, noticed=START + 40 * 60, before=1.0, after=2.0)
+    plain = curve(scores(50))
+    drawn = [plot_scores("a", evenly(50), values, [one]) for one in (plain, replace(plain, new_levels=(step,)))]
+    assert drawn[0] != drawn[1]
+    huge = Step(since=START, noticed=253_402_300_799.0, before=-1.7e308, after=1.7e308)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert size(plot_scores("a", evenly(50), values, [replace(plain, new_levels=(step, huge))]))
 
 
 def test_open_ends_of_a_band_are_drawn_to_the_edge() -> None:

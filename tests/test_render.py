@@ -2,6 +2,7 @@
 
 import html
 import re
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt  # comes with rich
 
-from observability.artifacts import ComplianceDay, HealthReport, SloBurnDown, Status
+from observability.artifacts import ComplianceDay, HealthReport, NewLevel, SloBurnDown, Status
 from observability.report import ReleaseIndex, ServiceEntry
 from retrospective.budgets import state
 from retrospective.markdown import code, prose, table
@@ -139,6 +140,27 @@ class TestSections:
         text = to_markdown(report(anomalies=events(anomaly(**episode))))
         assert f"| 2025-11-18 00:00 UTC, {lasted} |" in text
         assert "| high (maintenance) |" in text
+
+    def test_new_levels_stand_with_the_drifts(self) -> None:
+        level = {
+            "metric_name": "avg_cpu_percent",
+            "category": "resources",
+            "unit": "%",
+            "since": GA + timedelta(days=2, hours=14, minutes=5),
+            "noticed": GA + timedelta(days=3, hours=14, minutes=5),
+            "before": 41.2,
+            "after": 62.83,
+        }
+        moved = [NewLevel(**level), NewLevel(**level, anomalies=("a", "b"), in_maintenance=True)]
+        found = report(anomalies=events(new_levels=tuple(moved)))
+        text = to_markdown(found)
+        line = "- `avg_cpu_percent`: new level 41.2 → 62.8 % since 2025-11-20 14:05 UTC (noticed 24 hours later"
+        drifts = section(text, "Unexpected Drifts 📊")
+        assert f"{line})\n{line}, 2 anomalies on the way, began in maintenance)\n" in drifts
+        assert drifts.index("No drift of 10 to 30 % was found") < drifts.index("Settled at a new level")
+        assert "0 anomalies, 2 new levels\n" in text
+        assert found.new_levels == tuple(moved)
+        assert "new level" not in to_markdown(report())
 
     def test_drifts_with_their_candidates(self) -> None:
         text = section(busy(), "Unexpected Drifts 📊")

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,7 +42,7 @@ def score_release(
     """
     there = {service: found for service, found in days.items() if found}
     if not there:
-        return {service: _unscored(service) for service in days}
+        return {service: _unscored(release, service) for service in days}
     window = Window(
         start=min(found[0].window.start for found in there.values()),
         end=max(found[-1].window.end for found in there.values()),
@@ -60,9 +61,9 @@ def score_release(
             text = f"{channel.name} on {at + 1} to {at + len(several)} of {len(scored)} KPIs"
             _score(channel, several, first, partial(advance, text))
     return {
-        service: _events(release, service, found, [one for one in scored if one.series.service == service])
+        service: _events(release, service, found, [one for one in scored if one.series.service == service], first)
         if found
-        else _unscored(service)
+        else _unscored(release, service)
         for service, found in days.items()
     }
 
@@ -79,7 +80,9 @@ def _score(channel: Channel, several: Sequence[_Scored], first: int, advance: Ca
         one.steps[channel.name] = reading.scored[first:].copy()
 
 
-def _events(release: Release, service: str, days: Sequence[Samples], scored: Sequence[_Scored]) -> AnomalyEvents:
+def _events(
+    release: Release, service: str, days: Sequence[Samples], scored: Sequence[_Scored], first: int
+) -> AnomalyEvents:
     windows = release.maintenance_of(service)
     found = [_placed(event, windows, release.step) for one in scored for event in one.anomalies]
     levels = [_level_placed(level, windows, release.step) for one in scored for level in one.new_levels]
@@ -89,27 +92,41 @@ def _events(release: Release, service: str, days: Sequence[Samples], scored: Seq
         service=service,
         window=Window(start=release.ga, end=days[-1].window.end),
         detector={
-            "channels": {channel.name: in_effect(channel) for channel in release.channels},
+            **_detector(release),
             "scored_from": "GA, warmed up by the days before it" if is_warm else "GA, without history to warm up with",
         },
         scored=counts,
         anomalies=tuple(sorted(found, key=lambda event: (event.timestamp, event.metric_name, event.channel))),
         new_levels=tuple(sorted(levels, key=lambda level: (level.since, level.metric_name, level.channel))),
-        warnings=tuple(text for one in scored for text in _silent(one)),
+        warnings=tuple(text for one in scored for text in _silent(one, first)),
     )
 
 
-def _silent(one: _Scored) -> Iterator[str]:
-    """What no channel could score, and what only some could."""
+def _silent(one: _Scored, first: int) -> Iterator[str]:
+    """What no channel could score, and what only some could: no data, which is no score of 0."""
     kpi, silent = one.series.kpi.name, [channel for channel, steps in one.steps.items() if not steps.any()]
-    if len(silent) == len(one.steps):
-        yield f"{kpi}: nothing to score"
+    number = int(np.isfinite(one.series.values[first:]).sum())
+    if number == 0:
+        yield f"{kpi}: no data since GA, so nothing was scored"
     elif silent:
-        yield f"{kpi}: {' and '.join(silent)} scored nothing"
+        yield f"{kpi}: {_named(silent)} could score none of the {number:,} values since GA"
 
 
-def _unscored(service: str) -> AnomalyEvents:
-    return AnomalyEvents(service=service, warnings=("no day has data, so nothing was scored",))
+def _named(channels: Sequence[str]) -> str:
+    return " and ".join(filter(None, [", ".join(channels[:-1]), channels[-1]]))
+
+
+def _unscored(release: Release, service: str) -> AnomalyEvents:
+    return AnomalyEvents(
+        service=service,
+        detector=_detector(release),
+        scored={kpi.name: 0 for kpi in release.kpis_of(service).values() if kpi.detect},
+        warnings=("no day has data, so nothing was scored",),
+    )
+
+
+def _detector(release: Release) -> dict[str, Any]:
+    return {"channels": {channel.name: in_effect(channel) for channel in release.channels}}
 
 
 def _placed(event: Anomaly, windows: Sequence[Maintenance], step: timedelta) -> Anomaly:
