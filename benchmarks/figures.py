@@ -6,25 +6,34 @@ import os
 import platform
 import subprocess
 import sys
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Protocol
 
 ROOT = Path(__file__).parents[1]
 DETECTOR_PAGE = ROOT / "docs/detector.md"
 
 
-def progress(text: str, total: int) -> Callable[[], None]:
+class Done(Protocol):
+    """Told that another step is done, or which part of it."""
+
+    def __call__(self, part: float = 1.0, /) -> None: ...
+
+
+def progress(text: str, total: int) -> Done:
     """Says what is being done; on a terminal, also how much of it is done."""
-    steps = iter(range(1, total + 1))
     if not sys.stderr.isatty():
         print(f"{text} …", file=sys.stderr)
-        return lambda: None
+        return lambda part=1.0: None
     print(f"{text} …", end="", file=sys.stderr, flush=True)
+    whole = 0
 
-    def done() -> None:
-        step = next(steps)
-        print(f"\r{text}: {step} of {total}", end="\n" if step == total else "", file=sys.stderr, flush=True)
+    def done(part: float = 1.0, /) -> None:
+        nonlocal whole
+        share = (whole + part) / total
+        whole += part == 1
+        bar = "━" * round(20 * share)
+        print(f"\r{text} {bar:─<20} {share:4.0%}", end="\n" if whole == total else "", file=sys.stderr, flush=True)
 
     return done
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -27,7 +27,6 @@ from observability.model import Array
 COLUMNS = ("TimeStamp", "Value", "Label")
 PLACES = ("data/*/*.csv", "cloud-monitoring/data/*/*.csv")
 THRESHOLDS = np.geomspace(1, 100, 464)  # for the best one, each 1 % above the one before
-Done = Callable[[], None]
 TEXTBOOK = Channel(name="ewma", threshold=3, parameters={"alpha": 0.3})
 SLOW = Channel(name="ewma", parameters={"alpha": 0.01})
 EXAMPLES = """\
@@ -117,9 +116,9 @@ def measure(series: Sequence[LabelledSeries], channel: Channel, sets: int, seed:
     return {**report, "about": figures.about()}
 
 
-def score(series: Sequence[LabelledSeries], channel: Channel, done: Done) -> list[Array]:
+def score(series: Sequence[LabelledSeries], channel: Channel, done: figures.Done) -> list[Array]:
     """The scores of each series, all of them side by side; 0 where nothing is scored."""
-    readings = channels.track(channel, [one.times for one in series], [one.values for one in series])
+    readings = channels.track(channel, [one.times for one in series], [one.values for one in series], done)
     done()
     return [reading.score for reading in readings]
 
@@ -146,14 +145,14 @@ def by_kind(series: Sequence[LabelledSeries], counts: Sequence[Counts]) -> dict[
     }
 
 
-def textbook(series: Sequence[LabelledSeries], done: Done) -> dict[str, Any]:
+def textbook(series: Sequence[LabelledSeries], done: figures.Done) -> dict[str, Any]:
     """The documents' EWMA with its usual setting."""
     measured = settings(TEXTBOOK)
     counts = count_all(series, score(series, TEXTBOOK, done), measured["threshold"])
     return {**summary(counts), **measured}
 
 
-def slow(series: Sequence[LabelledSeries], done: Done) -> dict[str, Any]:
+def slow(series: Sequence[LabelledSeries], done: figures.Done) -> dict[str, Any]:
     """A slower EWMA with the threshold that suits these labels best."""
     scores = score(series, SLOW, done)
     found = [(count_all(series, scores, threshold), float(threshold)) for threshold in THRESHOLDS]
@@ -162,7 +161,7 @@ def slow(series: Sequence[LabelledSeries], done: Done) -> dict[str, Any]:
 
 
 def robustness(
-    series: Sequence[LabelledSeries], others: Sequence[Channel], threshold: float, done: Done
+    series: Sequence[LabelledSeries], others: Sequence[Channel], threshold: float, done: figures.Done
 ) -> dict[str, float]:
     """F1 with other parameters and the same threshold."""
     f1 = [total(count_all(series, score(series, one, done), threshold)).f1 for one in others]

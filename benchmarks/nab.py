@@ -12,7 +12,7 @@ import argparse
 import json
 import math
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
@@ -88,9 +88,9 @@ def measure(files: Sequence[File], channel: Channel, others: Others | None, resu
     return {**report, "about": figures.about()}
 
 
-def score(files: Sequence[File], channel: Channel, done: Callable[[], None]) -> list[Array]:
+def score(files: Sequence[File], channel: Channel, done: figures.Done) -> list[Array]:
     """The scores of each file, all of them side by side; 0 where nothing is scored."""
-    readings = track(channel, [file.times for file in files], [file.values for file in files])
+    readings = track(channel, [file.times for file in files], [file.values for file in files], done)
     done()
     return [reading.score for reading in readings]
 

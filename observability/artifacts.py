@@ -266,7 +266,7 @@ class NewLevel(Part):
     in_maintenance: bool | None = Field(default=None, description="it began in a maintenance window")
     anomalies: tuple[str, ...] = Field(
         default=(),
-        description="ids of the anomalies that the KPI had on its way there: they are this matter, and no other",
+        description="ids of the anomalies that the KPI had on its way there: they are the same matter",
     )
 
 

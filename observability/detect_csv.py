@@ -97,9 +97,12 @@ def _tell(report: Report, is_alone: bool) -> None:
 
 
 def _found(name: str, count: Count) -> str:
-    alarms = f"{count.alarms:,} alarm{'' if count.alarms == 1 else 's'}"
-    levels = f", {len(count.new_levels):,} new level{'' if len(count.new_levels) == 1 else 's'}"
-    return f"{name} {alarms} of {count.scored:,} scored{levels if count.new_levels else ''}"
+    levels = f", {_counted(len(count.new_levels), 'new level')}" if count.new_levels else ""
+    return f"{name} {_counted(count.alarms, 'alarm')} of {count.scored:,} scored{levels}"
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def _levels(report: Report) -> Iterator[str]:
@@ -110,7 +113,8 @@ def _levels(report: Report) -> Iterator[str]:
         for level in count.new_levels[:MOST_LEVELS]:
             values = f"{format_value(level.before, '')} → {format_value(level.after, '')}"
             noticed = f"noticed {format_duration((level.noticed - level.since).total_seconds())} later"
-            yield f"{name}: new level: {values} since {format_instant(level.since)} ({noticed})"
+            told = f"{noticed}, {_counted(level.alarms, 'alarm')} on the way"
+            yield f"{name}: new level {values} since {format_instant(level.since)} ({told})"
         if len(count.new_levels) > MOST_LEVELS:
             yield f"{name}: {len(count.new_levels) - MOST_LEVELS:,} later new levels are in the --json report"
 

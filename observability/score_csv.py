@@ -31,23 +31,25 @@ from observability.store import Store
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from observability.detection.bank import Track
+    from observability.detection.bank import NewLevel, Track
 
     Indices = NDArray[np.intp]
 
 
 class Level(Frozen):
-    """A new level that the series settled at: it went there at ``since``, and by ``noticed`` had stayed long enough."""
+    """A new level that the series settled at: it went there at ``since``, and by ``noticed`` had stayed long enough.
+    ``alarms`` is how many of the channel's there were on the way."""
 
     since: Instant
     noticed: Instant
     before: float
     after: float
+    alarms: int
 
 
 class Count(Frozen):
     """One channel on one file: how many samples it scored, how many of them reached its threshold, and its new
-    levels. The alarms on the way to a new level are among the others."""
+    levels."""
 
     threshold: float
     scored: int
@@ -207,7 +209,7 @@ def _picture(job: Job, line: _Timeline, found: Sequence[_Scores]) -> bytes:
 
 def _report(job: Job, line: _Timeline, found: Sequence[_Scores]) -> Report:
     series, times = line.series, line.times
-    counts = {one.channel: _count(one) for one in found}
+    counts = {one.channel: _count(times, one) for one in found}
     no_data = _no_data(line, counts)
     return Report(
         csv=job.source,
@@ -225,20 +227,23 @@ def _report(job: Job, line: _Timeline, found: Sequence[_Scores]) -> Report:
     )
 
 
-def _count(scores: _Scores) -> Count:
+def _count(times: Array, scores: _Scores) -> Count:
+    alarms = times[scores.alarms]
     return Count(
         threshold=scores.threshold,
         scored=int(scores.reading.scored.sum()),
-        alarms=int(scores.alarms.sum()),
-        new_levels=tuple(
-            Level(
-                since=EPOCH + timedelta(seconds=level.since),
-                noticed=EPOCH + timedelta(seconds=level.noticed),
-                before=level.before,
-                after=level.after,
-            )
-            for level in scores.reading.new_levels
-        ),
+        alarms=alarms.size,
+        new_levels=tuple(_level(alarms, level) for level in scores.reading.new_levels),
+    )
+
+
+def _level(alarms: Array, level: NewLevel) -> Level:
+    return Level(
+        since=EPOCH + timedelta(seconds=level.since),
+        noticed=EPOCH + timedelta(seconds=level.noticed),
+        before=level.before,
+        after=level.after,
+        alarms=int(((level.since <= alarms) & (alarms <= level.noticed)).sum()),
     )
 
 

@@ -37,6 +37,13 @@ PAIRS = {
     "ewma, fast": Pair(EwmaBank, EwmaNaive, EwmaZScore, {"alpha": 0.9, "warm_up": 0}),
     "significance": Pair(SignificanceBank, SignificanceNaive, Significance, {}),
     "significance, short": Pair(SignificanceBank, SignificanceNaive, Significance, SHORT_SIGNIFICANCE, 200),
+    "significance, slow": Pair(
+        SignificanceBank,
+        SignificanceNaive,
+        Significance,
+        {"level_samples": 120.0, "spread_h": 0.5, "spread_samples": 10.0, "warm_up": 100.0},
+        200,
+    ),
     "novelty": Pair(NoveltyBank, NoveltyNaive, Novelty, {}, 240),
     "novelty, short": Pair(NoveltyBank, NoveltyNaive, Novelty, SHORT_NOVELTY),
 }
@@ -47,6 +54,7 @@ def inputs(steps):
     rng = np.random.default_rng(11)
     regular, noise = START + STEP * np.arange(steps), rng.normal(0.0, 1.0, steps)
     burst = np.where(np.arange(steps) == steps - 20, 30.0, 0.0)
+    mostly = (np.arange(steps) > 60) & (np.arange(steps) % 5 > 0)
     gaps = np.where(rng.random(steps) < 0.3, rng.choice([NAN, INF, -INF], steps), noise)
     return {
         "flat": (regular, np.full(steps, 0.3)),
@@ -58,6 +66,7 @@ def inputs(steps):
         "huge, hardly moving": (regular, 1e12 + noise),
         "tiny": (regular, 1e-12 * (5 + noise + burst)),
         "up and down again": (regular, 100 + noise + np.where(np.arange(steps) // (steps // 3) == 1, 30.0, 0.0)),
+        "up, but for every fifth": (regular, 100 + noise + 30.0 * mostly),
         "below zero": (regular, -50 + noise - burst),
         "with a season": (
             START + 3600 * np.arange(steps),
@@ -74,10 +83,10 @@ def inputs(steps):
 
 
 def read_all(pair, times, table):
-    """The readings of all steps, of shape (5, steps, n); ``times``: of shape (steps,), or (steps, n)."""
+    """The readings of all steps, of shape (5, steps, n), and the bank; ``times``: of shape (steps,), or (steps, n)."""
     bank = pair.bank(table.shape[1], **pair.parameters)
     readings = [bank.read_many(t, row, learn=True) for t, row in zip(times, table, strict=True)]
-    return np.array(readings, dtype=float).swapaxes(0, 1)
+    return np.array(readings, dtype=float).swapaxes(0, 1), bank
 
 
 def assert_agrees(reading, at, expected, largest):
@@ -211,13 +220,15 @@ class TestEveryBank:
     def test_series_side_by_side_are_as_each_alone_and_in_blocks(self, pair, monkeypatch):
         """Also where the block's series have their times in one number, or each its own."""
         series = list(inputs(pair.steps).values())
-        alone = [read_all(pair, times, values[:, np.newaxis]) for times, values in series]
-        side_by_side = read_all(pair, *(np.array(part).T for part in zip(*series, strict=True)))
+        together = [np.array(part).T for part in zip(*series, strict=True)]
+        side_by_side, bank = read_all(pair, *together)
+        for column, (times, values) in enumerate(series):
+            alone, _ = read_all(pair, times, values[:, np.newaxis])
+            np.testing.assert_array_equal(alone[:, :, 0], side_by_side[:, :, column])
         monkeypatch.setattr(bank_module, "BLOCK", 4)
-        in_blocks = read_all(pair, *(np.array(part).T for part in zip(*series, strict=True)))
-        for one, field in zip(alone, np.moveaxis(side_by_side, 2, 0), strict=True):
-            np.testing.assert_array_equal(one[:, :, 0], field)
+        in_blocks, other = read_all(pair, *together)
         np.testing.assert_array_equal(in_blocks, side_by_side)
+        assert sorted(other.new_levels) == sorted(bank.new_levels)
 
     def test_missing_and_late_samples_between_change_nothing(self, pair):
         regular = START + STEP * np.arange(pair.steps)

@@ -33,6 +33,11 @@ def test_of_a_share_the_events_of_its_numerator() -> None:
     assert events(KPIS["overall_error_rate"], of, [1, 2], 0.5, 0.5) == pytest.approx([0.5, 19.0])
 
 
+def test_fewer_events_than_expected_count_too() -> None:
+    of = samples(http_requests=[200.0], http_errors=[0.0])
+    assert events(KPIS["overall_error_rate"], of, [0], 5.0) == pytest.approx([10.0])
+
+
 def test_of_a_share_of_good_events_the_bad_ones_count_alike() -> None:
     """1 of 100 failed, and 99.5 % availability expected."""
     of = samples(http_requests=[100.0], http_errors=[1.0])

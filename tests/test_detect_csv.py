@@ -5,6 +5,7 @@ import gzip
 import io
 import json
 import os
+import re
 import shutil
 import stat
 import threading
@@ -97,9 +98,10 @@ def test_rivers_detectors_are_channels(one: Path, tmp_path: Path) -> None:
 
 
 def test_a_new_level_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """Three days at 100, then three at 200, every ten minutes."""
+    """Three days at 100, then three at 200, every ten minutes; and one spike, long after that."""
     values = np.random.default_rng(5).normal(100.0, 1.0, 6 * 144)
     values[3 * 144 :] += 100
+    values[-10] += 1000
     moved = save(tmp_path / "m.csv", [str(START + 600 * k) for k in range(values.size)], [f"{v:.3f}" for v in values])
     detect("--csv", moved, "--out", tmp_path / "o.csv", "--channel", "significance", "--json", "--plot")
     printed = capsys.readouterr()
@@ -108,11 +110,10 @@ def test_a_new_level_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert (level["before"], level["after"]) == (pytest.approx(100, abs=1), pytest.approx(200, abs=1))
     figures, told = printed.err.splitlines()
     assert figures.endswith("scored, 1 new level")
-    values_told = f"{level['before']:.3g} → {level['after']:.0f}"
-    since = "since 2024-01-04T12:00:00Z (noticed 24 hours later)"
-    assert told.partition("m.csv: ")[2].replace("100 →", f"{level['before']:.3g} →") == (
-        f"significance: new level: {values_told} {since}"
-    )
+    assert level["alarms"] == 145
+    assert sum(row["significance_alarm"] == "1" for row in table(tmp_path / "o.csv")) == 146
+    assert re.search(r"m.csv: significance: new level [\d.]+ → [\d.]+ since 2024-01-04T12:00:00Z \(", told)
+    assert told.endswith("(noticed 24 hours later, 145 alarms on the way)")
     assert (tmp_path / "o.png").is_file()
 
 

@@ -405,20 +405,18 @@ def test_a_release_is_scored_from_ga_on_warmed_up_by_the_days_before():
     assert AnomalyEvents.model_validate_json(events.model_dump_json()) == events
 
 
-SIGNIFICANCE = Channel(name="significance")
-
-
 def test_a_kpi_that_stays_where_it_went_is_at_a_new_level():
     """From 39 and 41 in turn to 79 and 81: noticed when it has been there for a day."""
-    events = scored([*SHIFTED, sessions(2, 80.0)], SIGNIFICANCE)
-    (level,), (anomaly,) = events.new_levels, events.anomalies
+    events = scored([*SHIFTED, sessions(2, 80.0), sessions(3, 800.0)], SIGNIFICANCE, SLOW)
+    (level,), (plain, anomaly, later, _) = events.new_levels, events.anomalies
     assert (level.since, level.noticed) == (GA, GA + timedelta(days=1))
     assert (level.before, level.after) == (pytest.approx(40, abs=1.1), pytest.approx(80, abs=1.1))
     assert level.after - level.before == pytest.approx(40, abs=0.1)
     assert (level.metric_name, level.unit, level.service, level.channel, level.in_maintenance) == (
         ("db_connections", "connections", "shop", "significance", False)
     )
-    assert level.anomalies == (anomaly.id,)
+    assert level.anomalies == (anomaly.id, plain.id)  # of all channels, but not
+    assert later.timestamp > level.noticed
     assert AnomalyEvents.model_validate_json(events.model_dump_json()) == events
 
 
@@ -479,6 +477,7 @@ def test_the_first_step_after_a_gap_is_no_burst():
 
 
 RIVERS = Channel(name="StandardAbsoluteDeviation", threshold=4.0)
+SIGNIFICANCE = Channel(name="significance")
 SHIFTED = [sessions(day) for day in range(-7, 0)] + [sessions(0, 80.0), sessions(1, 80.0)]
 
 
@@ -495,6 +494,20 @@ def test_each_channel_tells_its_own_anomalies_and_is_named_with_all_of_its_numbe
         "StandardAbsoluteDeviation": {"threshold": 4.0},
     }
     assert events.scored["db_connections"] == 48
+
+
+def test_a_release_tells_no_single_failed_request():
+    """100 requests an hour. One that fails is told by no channel; ten in another hour are."""
+    requests, failed = np.full(24, 100.0), np.zeros(24)
+    failed[[5, 15]] = 1, 10
+    days = [hours(day, http_requests=requests, http_errors=np.zeros(24)) for day in range(-7, 0)]
+    events = scored([*days, hours(0, http_requests=requests, http_errors=failed)], SLOW, SIGNIFICANCE)
+    assert {
+        (event.channel, event.start) for event in events.anomalies if event.metric_name == "overall_error_rate"
+    } == {
+        ("ewma", GA + timedelta(hours=15)),
+        ("significance", GA + timedelta(hours=15)),
+    }
 
 
 def test_a_channel_that_scores_nothing_while_another_does_is_named():

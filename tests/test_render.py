@@ -249,6 +249,8 @@ class TestNothingToSay:
         assert "None was found on the GA day and 7 days after it, in 1 objective, critical alerts and 5 KPIs." in text
         assert "No change beyond 10 % was found in 5 KPIs against the week before GA and the GA day." in text
         assert "No anomaly was found in 11,520 samples of 1 KPI." in text
+        unscored = to_markdown(report(anomalies=events(scored={"p99_latency_ms": 0})))
+        assert "Not assessed: not one sample could be scored." in unscored
         assert "None: nothing in the data asks for a change." in text
 
     def test_missing_data_is_not_taken_for_peace(self) -> None:

@@ -95,6 +95,18 @@ class TestByHand:
         assert t < START + 2 * HOUR - MINUTE
         assert bank.score_many(t, far)[0] == pytest.approx(200 - math.log(1 + 4))
 
+    @pytest.mark.parametrize(("scales", "runs"), [(2.95, 2), (3.05, 1)])
+    def test_a_run_goes_on_beyond_three_scales(self, bank, scales, runs):
+        """The band is 5 + ln 2 scales wide on either side, after the first run began."""
+        bank.learn_many(self.NOW, np.array([1e6]))
+        for step in range(1, 3):
+            _, _, expected, _, high = self.read(bank, self.NOW + MINUTE * step, 10.0)
+            far = expected + scales * (high - expected) / (5 + math.log(2))
+            bank.learn_many(self.NOW + MINUTE * step, np.array([far]))
+        for step, value in ((3, 1e6), (4, 10.0), (5, 10.0)):
+            bank.learn_many(self.NOW + MINUTE * step, np.array([value]))
+        assert bank.score_many(self.NOW + 6 * MINUTE, np.array([1e6]))[0] == pytest.approx(200 - math.log(1 + runs))
+
     def test_what_was_told_fades_by_the_hour_and_a_gap_counts_as_a_day_at_most(self, bank):
         for gap, counted in ((HOUR, HOUR), (5 * HOUR, 5 * HOUR), (DAY, DAY), (300 * DAY, DAY)):
             _, other = scores_of(np.array([[*self.VALUES, 1e6]]).T)
@@ -158,10 +170,10 @@ def assert_same_scores(found, expected, threshold):
 @settings(max_examples=40)
 @EXAMPLES
 def test_another_unit_changes_no_alarm(kpi, parameters):
-    """Factors of two change no digit; with others the scores are the same but for rounding."""
+    """With factors of two not even in their last digit; while all is 0 the scale is 10⁻³⁰⁰ and scores are nothing."""
     factors = np.array([1.0, 2.0**40, 2.0**-40, -1.0, -0.125, 3.7, 1e-9, 1e9])
     scores, bank = scores_of(kpi.values()[:, np.newaxis] * factors, **parameters)
-    np.testing.assert_array_equal(scores[:, 1:5], scores[:, [0] * 4])
+    np.testing.assert_allclose(scores[:, 1:5], scores[:, [0] * 4], rtol=0, atol=1e-200)
     assert_same_scores(scores[:, 5:], scores[:, [0]], bank.threshold)
     for series, factor in enumerate(factors.tolist()):
         expected = [

@@ -74,9 +74,8 @@ def _score(channel: Channel, several: Sequence[_Scored], first: int, advance: Ca
     times = series.start.timestamp() + series.step_s * np.arange(series.values.size, dtype=float)
     tracks = track(channel, [times] * len(several), [one.series.values for one in several], advance)
     for one, reading in zip(several, tracks, strict=True):
-        found = episodes(one.series, channel.name, threshold, reading, first)
-        one.anomalies += found
-        one.new_levels += new_levels(one.series, channel.name, reading, found, first)
+        one.anomalies += episodes(one.series, channel.name, threshold, reading, first)
+        one.new_levels += new_levels(one.series, channel.name, reading, first)
         one.steps[channel.name] = reading.scored[first:].copy()
 
 
@@ -85,7 +84,7 @@ def _events(
 ) -> AnomalyEvents:
     windows = release.maintenance_of(service)
     found = [_placed(event, windows, release.step) for one in scored for event in one.anomalies]
-    levels = [_level_placed(level, windows, release.step) for one in scored for level in one.new_levels]
+    levels = [_level_placed(level, one.anomalies, windows, release.step) for one in scored for level in one.new_levels]
     counts = {one.series.kpi.name: int(np.any(list(one.steps.values()), axis=0).sum()) for one in scored}
     is_warm = days[0].window.start < release.ga
     return AnomalyEvents(
@@ -139,10 +138,13 @@ def _placed(event: Anomaly, windows: Sequence[Maintenance], step: timedelta) -> 
     return event.model_copy(update={"in_maintenance": inside})
 
 
-def _level_placed(level: NewLevel, windows: Sequence[Maintenance], step: timedelta) -> NewLevel:
-    """The new level with whether it came with a maintenance window, which it outlasts."""
+def _level_placed(
+    level: NewLevel, anomalies: Sequence[Anomaly], windows: Sequence[Maintenance], step: timedelta
+) -> NewLevel:
+    """The new level with the KPI's anomalies on the way to it, and whether it came with a maintenance window."""
     inside = any(one.overlaps(level.since, level.since + step) for one in windows)
-    return level.model_copy(update={"in_maintenance": inside})
+    ids = tuple(str(event.id) for event in anomalies if level.since <= event.timestamp <= level.noticed)
+    return level.model_copy(update={"in_maintenance": inside, "anomalies": ids})
 
 
 def join(days: Sequence[Samples], step_s: int, window: Window) -> Samples:

@@ -53,8 +53,8 @@ def episodes(series: Series, channel: str, threshold: float, reading: Track | Re
     return [_anomaly(series, channel, threshold, reading, run) for run in runs if _is_counted(series, reading, run)]
 
 
-def new_levels(series: Series, channel: str, track: Track, found: Sequence[Anomaly], first: int) -> Iterator[NewLevel]:
-    """The new levels that the series went to from step ``first`` on; ``found`` are the channel's anomalies of it."""
+def new_levels(series: Series, channel: str, track: Track, first: int = 0) -> Iterator[NewLevel]:
+    """The new levels that the series went to from step ``first`` on."""
     for level in track.new_levels:
         since, noticed = datetime.fromtimestamp(level.since, UTC), datetime.fromtimestamp(level.noticed, UTC)
         if since >= series.time(first):
@@ -68,7 +68,6 @@ def new_levels(series: Series, channel: str, track: Track, found: Sequence[Anoma
                 unit=series.kpi.unit,
                 service=series.service,
                 channel=channel,
-                anomalies=tuple(str(event.id) for event in found if since <= event.timestamp <= noticed),
             )
 
 
