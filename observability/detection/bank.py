@@ -182,7 +182,7 @@ def _sample(last: Array, t: Time, values: Array, first: int) -> Sample:
     elapsed, whole = t - last, bool(new.all())
     if not whole:
         values, elapsed = np.where(new, values, 0.0), np.where(new, elapsed, 0.0)
-        t = t if isinstance(t, float) else np.where(new, t, 0.0)
+        t = np.where(new, t, 0.0) if isinstance(t, np.ndarray) else t if math.isfinite(t) else 0.0
     hours: Any = int(t // HOUR_S) if isinstance(t, float) else np.floor(t / HOUR_S).astype(int)
     return Sample(t, values, elapsed, hours, new, whole, first)
 
