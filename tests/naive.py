@@ -363,10 +363,11 @@ class SignificanceNaive:
     def learn(self, t, value):
         if not self._is_new(t, value):
             return
-        if not self._is_held(t, value):
+        is_held = self._is_held(t, value)
+        if not is_held:
             self._learn_level(t, value)
             self._learn_hour(t, value)
-        self._count_hour(t, value)
+        self._count_hour(t, value, is_held)
         self._widen(value)
         if t // self.HOUR > self.last // self.HOUR:
             self._forget(min(max(t - self.last, self.HOUR), self.DAY))
@@ -422,18 +423,21 @@ class SignificanceNaive:
         if hour not in self.hours:
             return
         visits = self.visits[hour]
-        d = self._limited(value - self.hours[hour], self.hours_spread, self.of_hours < 10)
-        self.hours[hour] += d * part / (visits + part)
+        away = value - self.hours[hour]
+        is_free = self.of_hours < 10
+        self.hours[hour] += self._limited(away, self.hours_spread, is_free or visits < 2) * part / (visits + part)
+        d = self._limited(away, self.hours_spread, is_free)
         if visits >= 1:
             weight = self._weight(t, self.spread_s, self.spread_samples, self.of_hours)
             self.hours_spread += weight * (abs(d) - self.hours_spread)
 
-    def _count_hour(self, t, value):
-        """Also of a sample that is not learned."""
+    def _count_hour(self, t, value, is_held):
+        """A sample that is held makes the hour less known."""
         hour = self._hour(t)
         visits = self.visits.get(hour, 0.0)
         self.hours.setdefault(hour, value)
-        self.visits[hour] = min(visits + self._part(t), self.season_days)
+        part = self._part(t)
+        self.visits[hour] = max(visits - part, 0.0) if is_held else min(visits + part, self.season_days)
         self.of_hours += visits >= 1
 
     def _widen(self, value):
@@ -467,10 +471,10 @@ class SignificanceNaive:
             }
         if self.run is None:
             return False
-        is_held = self.run["n"] >= 4
         if self._is_settled(scale):
             self._move(t, value - d)
-        return is_held
+            return True
+        return self.run["n"] >= 4 and self._is_daily(t)
 
     def _follow(self, t, d, scale):
         run, elapsed = self.run, min(t - self.last, self.HOUR)

@@ -95,17 +95,27 @@ class TestByHand:
         assert t < START + 2 * HOUR - MINUTE
         assert bank.score_many(t, far)[0] == pytest.approx(200 - math.log(1 + 4))
 
-    @pytest.mark.parametrize(("scales", "runs"), [(2.95, 2), (3.05, 1)])
-    def test_a_run_goes_on_beyond_three_scales(self, bank, scales, runs):
-        """The band is 5 + ln 2 scales wide on either side, after the first run began."""
+    def runs_after(self, bank, scales, *values):
+        """How many runs began: with a sample far up, two of so many scales, or with the values after them.
+
+        The band is 5 + ln(1 + F) scales wide on either side; a score of 200 is 200 − ln(1 + F).
+        """
         bank.learn_many(self.NOW, np.array([1e6]))
         for step in range(1, 3):
             _, _, expected, _, high = self.read(bank, self.NOW + MINUTE * step, 10.0)
-            far = expected + scales * (high - expected) / (5 + math.log(2))
-            bank.learn_many(self.NOW + MINUTE * step, np.array([far]))
-        for step, value in ((3, 1e6), (4, 10.0), (5, 10.0)):
+            value = expected + scales * (high - expected) / (5 + math.log(2))
             bank.learn_many(self.NOW + MINUTE * step, np.array([value]))
-        assert bank.score_many(self.NOW + 6 * MINUTE, np.array([1e6]))[0] == pytest.approx(200 - math.log(1 + runs))
+        for step, value in enumerate(values, start=3):
+            bank.learn_many(self.NOW + MINUTE * step, np.array([value]))
+        return math.exp(200 - bank.score_many(self.NOW + MINUTE * 10, np.array([1e6]))[0]) - 1
+
+    @pytest.mark.parametrize(("scales", "runs"), [(2.95, 2), (3.05, 1), (-3.05, 2)])
+    def test_a_run_goes_on_beyond_three_scales_on_its_side(self, bank, scales, runs):
+        assert self.runs_after(bank, scales, 1e6) == pytest.approx(runs)
+
+    @pytest.mark.parametrize(("scales", "runs"), [(-4.95, 1), (-5.75, 2)])
+    def test_what_ends_a_run_begins_another_only_beyond_five_scales(self, bank, scales, runs):
+        assert self.runs_after(bank, scales) == pytest.approx(runs)
 
     def test_what_was_told_fades_by_the_hour_and_a_gap_counts_as_a_day_at_most(self, bank):
         for gap, counted in ((HOUR, HOUR), (5 * HOUR, 5 * HOUR), (DAY, DAY), (300 * DAY, DAY)):
@@ -205,7 +215,6 @@ def test_another_time_zone_changes_no_alarm(kpi, parameters):
         assert told(bank, series) == expected
 
 
-@pytest.mark.xfail(reason="the weight 1/n goes on beyond the first samples if, and only if, a neighbour is young")
 def test_a_younger_neighbour_changes_nothing():
     """With memories of days and few samples, 1/n is the larger weight for longer than ``level_samples``."""
     parameters = {"level_h": 48.0, "level_samples": 2.0, "spread_h": 48.0, "spread_samples": 2.0}

@@ -99,7 +99,6 @@ class SignificanceBank(Columns):
         self.spread_s, self.spread_samples = spread_h * HOUR_S, spread_samples
         self.season_days, self.limit, self.least, self.warm_up = season_days, limit, least, warm_up
         self.range_s, self.fatigue_s, self.settle_s = range_days * DAY_S, fatigue_days * DAY_S, settle_h * HOUR_S
-        self.young = max(level_samples, spread_samples, START_UP, warm_up)
         self.scratch = np.empty((4, min(n, BLOCK)))
         empty = np.zeros(ROWS)
         empty[[LAST, HIGH]], empty[LOW], empty[FLOOR] = -np.inf, np.inf, TINY
@@ -167,7 +166,7 @@ class SignificanceBank(Columns):
         self._tire(state, rows[begins])
         settles = self._is_settled(run, scale)
         self._move(state, sample, rows[settles], nearer[settles], Run(*(value[settles] for value in run)))
-        held = np.abs(run.length) > TEACHES
+        held = (np.abs(run.length) > TEACHES) & (found.visits[rows] >= VISITS) | settles
         run.length[settles] = 0.0
         state[RUN:HOUR, rows] = run
         return rows[held]
@@ -220,13 +219,18 @@ class SignificanceBank(Columns):
         spread: Any = _share(elapsed, self.spread_s, self.spread_samples)
         reach = found.scales
         reach *= self.limit
-        is_young = found.youngest < self.young or state[SEASON_COUNT].min() < self.young or found.rarest < VISITS
+        youngest = min(found.youngest, state[SEASON_COUNT].min())
+        is_young = not sample.whole or youngest < START_UP or found.rarest < VISITS
+        is_young = is_young or np.min(np.minimum(level, spread)) < 1 / (youngest + 1)
+        longest: Any = np.inf
         if is_young:
-            level, spread = self._at_first(state, found, level, spread)
+            level, spread, longest = self._at_first(state, found, level, spread)
         changes = found.differences
         np.minimum(changes, reach, out=changes)
         np.maximum(changes, np.negative(reach, out=reach), out=changes)
         sizes = np.abs(changes)
+        if is_young:
+            np.minimum(sizes, longest, out=sizes)
         sizes -= spreads
         first_visit = np.flatnonzero((visits == 0) & sample.new) if found.rarest == 0 else NONE
         for rows in (held, NONE if sample.whole else np.flatnonzero(~sample.new)):
@@ -241,20 +245,24 @@ class SignificanceBank(Columns):
         state[MEAN] += changes[0]
         spreads += sizes
         state[found.at] += changes[1]
-        if is_young:
-            put(state, COUNT, state[COUNT] + 1, sample)
-            put(state, SEASON_COUNT, state[SEASON_COUNT] + (visits >= 1), sample)
-        if found.rarest < self.season_days:
-            put(state, cells(SEEN, HOURS, sample.hours), np.minimum(visits + part, self.season_days), sample)
+        state[COUNT] += sample.new
+        state[SEASON_COUNT] += sample.new & (visits >= 1) if is_young else 1
+        if found.rarest < self.season_days or held.size:
+            visits = np.minimum(visits + part, self.season_days)
+            visits[held] = np.maximum(found.visits - part, 0.0)[held]
+            put(state, cells(SEEN, HOURS, sample.hours), visits, sample)
 
-    def _at_first(self, state: Any, found: Deviation, level: Time, spread: Time) -> tuple[Array, Two]:
-        """The first samples count alike, and as they are: weights for the level and, two, for the spreads."""
+    def _at_first(self, state: Any, found: Deviation, level: Time, spread: Time) -> tuple[Array, Two, Two]:
+        """The first samples count alike, and as they are: weights for the level and, two, for the spreads; and how far
+        the spreads may reach, which for the hour of the day is less than for its mean."""
         count, season_count = state[COUNT], state[SEASON_COUNT]
         alike = 1 / (count + 1)
         of_season = np.maximum(np.maximum(spread, alike), 1 / (season_count + 1)) * (found.visits >= 1)
         reach = found.scales  # by now
         reach[0, count < START_UP] = reach[1, season_count < START_UP] = np.inf
-        return np.maximum(level, alike), np.array([np.maximum(spread, alike), of_season])
+        longest = reach.copy()
+        reach[1, found.visits < VISITS] = np.inf
+        return np.maximum(level, alike), np.array([np.maximum(spread, alike), of_season]), longest
 
     def _widen(self, state: Any, sample: Sample) -> None:
         """Ranges take the samples in; after the first ones, they at most grow by their own width on a side."""
@@ -331,19 +339,20 @@ class Significance(OneSeries):
     - d = v − m: m += a d, s += a′ (|d| − s), with a = min(Δ/(Δ + ``level_h``), 1/``level_samples``), a′ likewise for
       ``spread_h`` and ``spread_samples``, and both at least 1/n for the n-th sample;
     - d = v − b: b += d p/(c + p), with p = min(Δ/1 h, 1), 1 for the first sample, and c the hours that this hour was
-      seen for, at most ``season_days``. The first sample of an hour is its b. Once c ≥ 1, S += a″ (|d| − S), with a″
-      as a′, and at least 1/n for the n-th such sample;
+      seen for, at most ``season_days``; d is not limited in this while c < 2. The first sample of an hour is its b.
+      Once c ≥ 1, S += a″ (|d| − S), with a″ as a′, and at least 1/n for the n-th such sample;
     - the lowest and the highest value, which by one sample grow at most by their distance, after the first ten. With
       the first sample of an hour they shrink towards m by g/``range_days`` of the way, and F is divided by
       1 + g/``fatigue_days``, where g is Δ within an hour and a day.
 
     A run begins when the first term of the score reaches ``threshold``, goes on with each sample more than 3 scales off
     on the same side, and ends with the second in a row that is not; off from b if S < s, else from m. From its fourth
-    sample on, a run is not learned. Its offset o is the mean of how far off its samples are, and u the mean absolute
-    deviation from o: exponentially weighted, with q/(1 + q), q = 4 min(Δ, 1 h)/``settle_h``, at most 1/24 and at least
-    one over the length of the run. When the run is 24 samples long and has lasted ``settle_h``, counting no gap for
-    more than an hour, and 1.2533 u is at most 2 scales, or after three times as long, it is a new level: m and all b
-    move by o, s and S become at least u, and ``bank.new_levels`` says so.
+    sample on, a run is held: it is not learned, but of the range, and c shrinks by p in place of growing. What comes at
+    the same hour on several days makes that hour unknown, and where c < 2 nothing is held. Its offset o is the mean of
+    how far off its samples are, and u the mean absolute deviation from o: exponentially weighted, with q/(1 + q), q = 4
+    min(Δ, 1 h)/``settle_h``, at most 1/24 and at least one over the length of the run. When the run is 24 samples long
+    and has lasted ``settle_h``, counting no gap for more than an hour, and 1.2533 u is at most 2 scales, or after three
+    times as long, it is a new level: m and all b move by o, s and S become at least u, and ``bank.new_levels`` says so.
 
     Parameters
     ----------
