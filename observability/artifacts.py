@@ -233,7 +233,9 @@ class Anomaly(Part):
     direction: Literal["up", "down"] | None = None
     score: float | None = None
     band: tuple[float | None, float | None] | None = Field(
-        default=None, description="lower and upper end, outside which it raises an alarm; null where it has none"
+        default=None,
+        description="lower and upper end, outside which it raises an alarm, null where it has none; of novelty, only "
+        "the range of the values so far, which is no limit: what was new may be something else",
     )
     unit: str = ""
     coverage: Share | None = None
@@ -252,13 +254,14 @@ class Anomaly(Part):
 
 
 class NewLevel(Part):
-    """A KPI that settled at a new level: it went there at ``since``, and by ``noticed`` had stayed long enough."""
+    """A KPI that moved and did not come back: it left at ``since``, and by ``noticed`` had stayed away long enough."""
 
     metric_name: str
     since: Instant
     noticed: Instant
-    before: float = Field(description="what was expected of the KPI when it was noticed, as if it had not moved")
+    before: float = Field(description="mean of what was expected over the hours of the day, as if it had not moved")
     after: float
+    settled: bool = Field(default=True, description="it rests at the new level; if false, it is still moving")
     category: str
     unit: str = ""
     service: str = "default"
@@ -278,7 +281,7 @@ class AnomalyEvents(Artifact):
     detector: dict[str, Any] = {}
     scored: dict[str, int] = Field(default={}, description="KPI → how many samples were scored in the window")
     anomalies: tuple[Anomaly, ...] = ()
-    new_levels: tuple[NewLevel, ...] = Field(default=(), description="of KPIs that moved for good since GA")
+    new_levels: tuple[NewLevel, ...] = Field(default=(), description="KPIs that moved since GA and did not come back")
     incidents: tuple[dict[str, Any], ...] = ()
     warnings: tuple[str, ...] = ()
 

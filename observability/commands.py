@@ -62,6 +62,7 @@ class Stopped(BaseException):
     def __init__(self, number: int) -> None:
         self.exit_code = 128 + number  # as shells have it
         self.said = "interrupted" if number == signal.SIGINT else "stopped"
+        self.left = "what was written is whole; the same command carries on"
 
 
 def _stop(number: int, frame: object) -> None:
@@ -83,7 +84,7 @@ def end(app: typer.Typer) -> None:
         _give_up_stdout()
         raise SystemExit(error.exit_code) from None
     except Stopped as stopped:
-        print(f"{stopped.said}: what was written is whole; the same command carries on.", file=sys.stderr)
+        print(f"{stopped.said}: {stopped.left}.", file=sys.stderr)
         raise SystemExit(stopped.exit_code) from None
     except BrokenPipeError:
         _give_up_stdout()

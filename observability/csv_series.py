@@ -12,17 +12,21 @@ import csv
 import gzip
 import io
 import math
-import re
 import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from observability.csv_times import Times, read_times
+from observability.detection.bank import LARGEST
 from observability.errors import ConfigError, NotEnoughDataError
 from observability.model import Array
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 SEPARATORS = (",", ";", "\t")
 TIMESTAMP_NAMES = ("timestamp", "time", "datetime", "date", "ts")
@@ -30,12 +34,6 @@ VALUE_NAMES = ("value", "y")
 NO_VALUE = {"", "-", "na", "n/a", "nan", "none", "null"}
 LISTED = 10  # columns that a sentence names
 SHOWN = 40  # characters of a cell that a sentence quotes
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-EARLIEST_S, LATEST_S = -62_135_596_800.0, 253_402_300_799.0  # the years 1 and 9999: what a calendar can hold
-# Epoch times above this are milliseconds; a thousand times as much, microseconds, and again, nanoseconds. Seconds reach
-# it in the year 5138, milliseconds in 1973.
-LARGEST_SECONDS = 1e11
-_COMPACT = re.compile(r"((?:19|20)\d{6})(\d{6})?")  # as seconds in 1970, as milliseconds after the year 2500
 
 
 @dataclass(frozen=True)
@@ -49,7 +47,8 @@ class Columns:
 @dataclass(frozen=True)
 class CsvSeries:
     """A file's rows in their order: the two cells as text, the line that each ends on, its time in seconds since the
-    epoch and its value, both NaN where they cannot be read; ``warnings`` say where that is against expectation."""
+    epoch and its value, both NaN where they cannot be read; ``zoneless``: whether the time was written without a zone;
+    ``warnings`` say what is against expectation."""
 
     path: Path
     timestamps: Sequence[str]
@@ -57,6 +56,7 @@ class CsvSeries:
     lines: Sequence[int]
     times: Array
     values: Array
+    zoneless: NDArray[np.bool_]
     warnings: tuple[str, ...] = ()
 
 
@@ -72,13 +72,21 @@ def read_series(path: Path, columns: Columns) -> CsvSeries:
     """
     header, rows, lines, decimal = _table(path)
     at, of = _columns(path, header, columns)
-    if np.isfinite(_seconds([header[at]])[0]) and np.isfinite(_number(header[of])):
+    if np.isfinite(read_times([header[at]]).seconds[0]) and _is_value(header[of], decimal):
         raise ConfigError(f"{path} has no header: its first line is data; put one before it, such as timestamp,value.")
     timestamps = [row[at] if at < len(row) else "" for row in rows]
     texts = [row[of] if of < len(row) else "" for row in rows]
-    series = CsvSeries(path, timestamps, texts, lines, _seconds(timestamps), _numbers(texts, decimal))
-    warnings = (*_unread_times(series, header[at]), *_unread_values(series, header[of]))
-    values = np.where(np.isfinite(series.values), series.values, np.nan)
+    times = read_times(timestamps)
+    series = CsvSeries(path, timestamps, texts, lines, times.seconds, _numbers(texts, decimal), times.zoneless)
+    is_guess = columns.timestamp is None and header[at].lower() not in TIMESTAMP_NAMES
+    warnings = (
+        *_unread_times(series, header[at]),
+        *_no_epoch_times(series, header[at], times, is_guess),
+        *_other_units(series, times),
+        *_without_zone(series),
+        *_unread_values(series, header[of]),
+    )
+    values = np.where(np.abs(series.values) <= LARGEST, series.values, np.nan)
     return replace(series, values=values, warnings=warnings)
 
 
@@ -164,47 +172,14 @@ def _listed(header: Sequence[str]) -> str:
     return ", ".join(header[:LISTED]) + (f" and {len(header) - LISTED} more" if len(header) > LISTED else "")
 
 
-def _seconds(texts: Sequence[str]) -> Array:
-    """Seconds since the epoch, NaN where a text is neither an ISO 8601 time (without a zone: UTC) nor a number, which
-    is an epoch time in the unit that the column's median has the magnitude of."""
-    seconds = np.array([_iso(text.strip()) for text in texts], dtype=np.float64)
-    epoch = np.array([_epoch(text.strip()) for text in texts], dtype=np.float64)
-    numeric = np.isfinite(epoch)
-    if numeric.any():
-        seconds[numeric] = epoch[numeric] / _per_second(float(np.median(np.abs(epoch[numeric]))))
-    seconds[(seconds < EARLIEST_S) | (seconds > LATEST_S)] = np.nan
-    return seconds
-
-
-def _per_second(magnitude: float) -> float:
-    unit = 1.0
-    while magnitude > LARGEST_SECONDS * unit and unit < 1e9:
-        unit *= 1e3
-    return unit
-
-
-def _epoch(text: str) -> float:
-    if _COMPACT.fullmatch(text):
-        return math.nan
-    try:
-        return float(text)
-    except ValueError:
-        return math.nan
-
-
-def _iso(text: str) -> float:
-    if compact := _COMPACT.fullmatch(text):
-        text = f"{compact[1]}T{compact[2] or '000000'}"
-    try:
-        instant = datetime.fromisoformat(text.removesuffix(" UTC"))
-    except ValueError:
-        return math.nan
-    return ((instant if instant.tzinfo else instant.replace(tzinfo=UTC)) - EPOCH).total_seconds()
-
-
 def _numbers(texts: Sequence[str], decimal: str) -> Array:
     """As they read, infinities too; NaN where there is no value, and where the text is no number."""
     return np.array([_number(text.replace(decimal, ".")) for text in texts], dtype=np.float64)
+
+
+def _is_value(text: str, decimal: str) -> bool:
+    """Whether it is what a cell of values holds: a number, or a word for none."""
+    return text.strip().lower() in NO_VALUE or not math.isnan(_number(text.replace(decimal, ".")))
 
 
 def _number(text: str) -> float:
@@ -227,20 +202,52 @@ def _unread_times(series: CsvSeries, column: str) -> Iterator[str]:
     yield f"unreadable timestamps: {len(unread):,} of {len(series.times):,} rows ({where}), which are not scored."
 
 
+def _no_epoch_times(series: CsvSeries, column: str, times: Times, is_guess: bool) -> Iterator[str]:
+    if times.are_plausible:
+        return
+    numeric = np.flatnonzero(times.is_epoch).tolist()
+    some = ", ".join(_shown(series.timestamps[row]) for row in numeric[:3]) + (" …" if len(numeric) > 3 else "")
+    if is_guess:
+        raise ConfigError(
+            f"{series.path}: column '{column}' holds no epoch times ({some}); name that of the times with "
+            "--timestamp-column."
+        )
+    yield f"column '{column}' is read as epoch times, and most lie before 1974 ({some})."
+
+
+def _other_units(series: CsvSeries, times: Times) -> Iterator[str]:
+    other = np.flatnonzero(times.in_other_unit).tolist()
+    if other:
+        where = f"{len(other):,} of {len(series.times):,} rows ({_first(other, series.lines, series.timestamps)})"
+        yield f"timestamps in another unit than the rest: {where}, which are read as {times.unit} too."
+
+
+def _without_zone(series: CsvSeries) -> Iterator[str]:
+    """Something to say only where others have one; epoch times do."""
+    without = np.flatnonzero(series.zoneless).tolist()
+    if without and len(without) < np.isfinite(series.times).sum():
+        where = f"{len(without):,} of {len(series.times):,} rows ({_first(without, series.lines, series.timestamps)})"
+        yield f"timestamps without a zone: {where}, which are taken as UTC."
+
+
 def _unread_values(series: CsvSeries, column: str) -> Iterator[str]:
-    without = np.flatnonzero(~np.isfinite(series.values)).tolist()
+    without = np.flatnonzero(~(np.abs(series.values) <= LARGEST)).tolist()
     unread = [i for i in without if series.texts[i].strip().lower() not in NO_VALUE]
     if not unread:
         return
     where = _first(unread, series.lines, series.texts)
-    if len(without) == len(series.values) and not np.isinf(series.values).any():
+    if np.isnan(series.values).all():
         raise ConfigError(
             f"{series.path}: no value in column '{column}' is a number ({where}); name another --value-column."
         )
-    yield f"no finite numbers: {len(unread):,} of {len(series.values):,} values ({where}), which count as missing."
+    largest = f"{LARGEST:g}".replace("+", "")
+    count = f"{len(unread):,} of {len(series.values):,} values ({where})"
+    yield f"no numbers, or beyond ±{largest}: {count}, which count as missing."
 
 
 def _first(found: Sequence[int], lines: Sequence[int], texts: Sequence[str]) -> str:
-    text = texts[found[0]]
-    shown = text if len(text) <= SHOWN else f"{text[:SHOWN]}…"
-    return f"the first on line {lines[found[0]]}: '{shown}'"
+    return f"the first on line {lines[found[0]]}: '{_shown(texts[found[0]])}'"
+
+
+def _shown(text: str) -> str:
+    return text if len(text) <= SHOWN else f"{text[:SHOWN]}…"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -57,8 +58,10 @@ def run(
     if out == STDOUT and as_json:
         raise ConfigError("--out - and --json would both print to stdout; name a file with --out.")
     todo = jobs(given, out, plot)
-    with commands.progress("scoring") as advance:
-        reports = score_files(todo, Columns(timestamp_column, value_column), _channels(channels), advance)
+    reports: list[Report] = []
+    with _stoppable(len(todo), reports, out == STDOUT), commands.progress("scoring") as advance:
+        for report in score_files(todo, Columns(timestamp_column, value_column), _channels(channels), advance):
+            reports.append(report)  # noqa: PERF402 - what a stop leaves is told from them
     for report in reports:
         _tell(report, len(reports) == 1)
     if as_json:
@@ -67,6 +70,18 @@ def run(
     elif out != STDOUT:
         commands.say(*(str(path) for report in reports for path in (report.out, report.plot) if path is not None))
     _end(reports)
+
+
+@contextmanager
+def _stoppable(files: int, reports: Sequence[Report], is_printed: bool) -> Iterator[None]:
+    """A stop says how far it came."""
+    try:
+        yield
+    except commands.Stopped as stopped:
+        written = sum(report.out is not None for report in reports)
+        left = f"{written:,} of {files:,} files are written" if written else "nothing was written"
+        stopped.left = "what was printed may end early" if is_printed else left
+        raise
 
 
 def _channels(texts: Collection[str]) -> list[Channel]:
@@ -97,8 +112,10 @@ def _tell(report: Report, is_alone: bool) -> None:
 
 
 def _found(name: str, count: Count) -> str:
-    levels = f", {_counted(len(count.new_levels), 'new level')}" if count.new_levels else ""
-    return f"{name} {_counted(count.alarms, 'alarm')} of {count.scored:,} scored{levels}"
+    settled = sum(level.settled for level in count.new_levels)
+    levels = f", {_counted(settled, 'new level')}" if settled else ""
+    moving = f", {len(count.new_levels) - settled:,} still moving" if settled < len(count.new_levels) else ""
+    return f"{name} {_counted(count.alarms, 'alarm')} of {count.scored:,} scored{levels}{moving}"
 
 
 def _counted(number: int, noun: str) -> str:
@@ -114,9 +131,12 @@ def _levels(report: Report) -> Iterator[str]:
             values = f"{format_value(level.before, '')} → {format_value(level.after, '')}"
             noticed = f"noticed {format_duration((level.noticed - level.since).total_seconds())} later"
             told = f"{noticed}, {_counted(level.alarms, 'alarm')} on the way"
-            yield f"{name}: new level {values} since {format_instant(level.since)} ({told})"
+            since = format_instant(level.since)
+            new = f"new level: {values} since {since}"
+            moving = f"has not come back since {since}, still moving: {values}"
+            yield f"{name}: {new if level.settled else moving} ({told})"
         if len(count.new_levels) > MOST_LEVELS:
-            yield f"{name}: {len(count.new_levels) - MOST_LEVELS:,} later new levels are in the --json report"
+            yield f"{name}: {len(count.new_levels) - MOST_LEVELS:,} later ones are in the --json report"
 
 
 def _span(report: Report) -> str:

@@ -126,7 +126,9 @@ class Retrospective(Artifact):
     )
     regressions: tuple[Regression, ...] = ()
     anomalies: tuple[Anomaly, ...] = ()
-    new_levels: tuple[NewLevel, ...] = Field(default=(), description="of KPIs that moved for good since GA, by time")
+    new_levels: tuple[NewLevel, ...] = Field(
+        default=(), description="of KPIs that moved since GA and did not come back, by time"
+    )
     health_by_day: dict[str, float | None] = Field(default={})
     coverage: Share | None = None
     days_present: tuple[int, ...] = ()

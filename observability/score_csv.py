@@ -22,11 +22,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from observability.csv_files import STDOUT, Job
-from observability.csv_series import EPOCH, Columns, CsvSeries, read_series
+from observability.csv_series import Columns, CsvSeries, read_series
+from observability.csv_times import EPOCH, is_clock_change
 from observability.definitions import Channel
 from observability.errors import NotEnoughDataError, PostgaError
 from observability.model import Array, Frozen, Instant
 from observability.store import Store
+
+CLOCK_CHANGE = "; a clock change? write the zone, or UTC"
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -37,13 +40,14 @@ if TYPE_CHECKING:
 
 
 class Level(Frozen):
-    """A new level that the series settled at: it went there at ``since``, and by ``noticed`` had stayed long enough.
-    ``alarms`` is how many of the channel's there were on the way."""
+    """The series moved at ``since``, and by ``noticed`` had not come back for long enough: it has ``settled``, or still
+    moves. ``alarms`` is how many of the channel's there were on the way."""
 
     since: Instant
     noticed: Instant
     before: float
     after: float
+    settled: bool
     alarms: int
 
 
@@ -118,36 +122,66 @@ class _Scores:
 
 def score_files(
     jobs: Sequence[Job], columns: Columns, channels: Sequence[Channel], advance: Callable[[str, float], None]
-) -> list[Report]:
-    """Score the files and write the scores and the plots. A file that cannot be read does not keep the others from it.
+) -> Iterator[Report]:
+    """Score the files, write the scores and the plots, and report on each file once that is done.
+
+    A file that cannot be read does not keep the others from it. Files are read in groups, and each group written before
+    the next is read.
 
     Raises
     ------
     ConfigError
         No detector has a channel's name or parameter, or a place cannot be written to.
     """
-    from observability.detection.channels import bank_of, track
+    from observability.detection.anomalies import MOST
+    from observability.detection.channels import bank_of
 
     thresholds = [bank_of(channel, 0).threshold for channel in channels]
-    read: dict[Job, _Timeline] = {}
-    reports: dict[Job, Report] = {}
+    for first in range(0, len(jobs), MOST):
+        group = jobs[first : first + MOST]
+        name = f"file {first + 1}" if len(group) == 1 else f"files {first + 1} to {first + len(group)}"
+        yield from _score(group, columns, channels, thresholds, partial(_advance, advance, f"{name} of {len(jobs)}"))
+
+
+def _advance(advance: Callable[[str, float], None], name: str, text: str, share: float) -> None:
+    advance(f"{name}: {text}", share)
+
+
+def _score(
+    jobs: Sequence[Job],
+    columns: Columns,
+    channels: Sequence[Channel],
+    thresholds: Sequence[float],
+    advance: Callable[[str, float], None],
+) -> Iterator[Report]:
+    """The reports on files that are scored side by side."""
+    from observability.detection.channels import track
+
+    read: dict[Job, _Timeline | PostgaError] = {}
     for number, job in enumerate(jobs, 1):
-        advance(f"reading {number} of {len(jobs)}", number / len(jobs))
-        try:
-            read[job] = _timeline(read_series(job.source, columns))
-        except PostgaError as error:
-            reports[job] = Report(csv=job.source, error=str(error), exit_code=error.exit_code)
-    found: dict[Job, list[_Scores]] = {job: [] for job in read}
-    times, values = [one.times for one in read.values()], [one.values for one in read.values()]
+        advance("reading", number / len(jobs))
+        read[job] = _read(job, columns)
+    lines = {job: one for job, one in read.items() if isinstance(one, _Timeline)}
+    found: dict[Job, list[_Scores]] = {job: [] for job in lines}
+    times, values = [one.times for one in lines.values()], [one.values for one in lines.values()]
     for channel, threshold in zip(channels, thresholds, strict=True):
-        tracks = track(channel, times, values, partial(advance, f"{channel.name} on {len(read)}"))
-        for job, reading in zip(read, tracks, strict=True):
+        tracks = track(channel, times, values, partial(advance, channel.name))
+        for job, reading in zip(lines, tracks, strict=True):
             found[job].append(_Scores(channel.name, threshold, reading))
-    for number, (job, line) in enumerate(read.items(), 1):
-        advance(f"writing {number} of {len(read)}", number / len(read))
-        _write(job, line, found[job])
-        reports[job] = _report(job, line, found[job])
-    return [reports[job] for job in jobs]
+    for number, (job, one) in enumerate(read.items(), 1):
+        if isinstance(one, PostgaError):
+            yield Report(csv=job.source, error=str(one), exit_code=one.exit_code)
+            continue
+        advance("writing", number / len(jobs))
+        _write(job, one, found[job])
+        yield _report(job, one, found[job])
+
+
+def _read(job: Job, columns: Columns) -> _Timeline | PostgaError:
+    try:
+        return _timeline(read_series(job.source, columns))
+    except PostgaError as error:
+        return error
 
 
 def _timeline(series: CsvSeries) -> _Timeline:
@@ -164,9 +198,10 @@ def _write(job: Job, line: _Timeline, found: Sequence[_Scores]) -> None:
         sys.stdout.write(content)
         return
     encoded = content.encode()
+    picture = None if job.plot is None else _picture(job, line, found)
     Store().write_bytes(str(job.target), gzip.compress(encoded, mtime=0) if job.target.suffix == ".gz" else encoded)
-    if job.plot is not None:
-        Store().write_bytes(str(job.plot), _picture(job, line, found))
+    if picture is not None:
+        Store().write_bytes(str(job.plot), picture)
 
 
 def _csv(line: _Timeline, found: Sequence[_Scores]) -> str:
@@ -243,6 +278,7 @@ def _level(alarms: Array, level: NewLevel) -> Level:
         noticed=EPOCH + timedelta(seconds=level.noticed),
         before=level.before,
         after=level.after,
+        settled=level.settled,
         alarms=int(((level.since <= alarms) & (alarms <= level.noticed)).sum()),
     )
 
@@ -253,10 +289,12 @@ def _order(line: _Timeline) -> Iterator[str]:
     placed = np.flatnonzero(np.isfinite(series.times))
     back = placed[1:][np.diff(series.times[placed]) < 0]
     if back.size:
-        where = f"line {series.lines[back[0]]} is earlier than the row before it"
+        change = CLOCK_CHANGE if is_clock_change(series.times, series.zoneless, int(back[0])) else ""
+        where = f"line {series.lines[back[0]]} is earlier than the row before it{change}"
         yield f"not in time order ({where}); scored in time order, and written in the file's."
     if line.late.size:
-        where = f"the first on line {series.lines[line.late[0]]}"
+        is_change = not back.size and is_clock_change(series.times, series.zoneless, int(line.late[0]))
+        where = f"the first on line {series.lines[line.late[0]]}{CLOCK_CHANGE if is_change else ''}"
         yield f"late rows: {line.late.size:,} ({where}); of rows with one time, the first with a value is scored."
 
 
@@ -266,7 +304,7 @@ def _no_data(line: _Timeline, counts: Mapping[str, Count]) -> str | None:
     if not line.series.texts:
         return "no data: it has a header and no rows."
     if line.samples == 0:
-        return "no data: not one of its rows has a time and a value."
+        return "no data: not one of its rows has a time and a value that can be scored."
     return f"no data: too few values ({line.samples:,}) to warm up {' or '.join(counts)}."
 
 

@@ -35,12 +35,13 @@ MARKS = (("#D55E00", "o"), ("#009E73", "D"), ("#CC79A7", "^"), ("#E69F00", "s"),
 
 
 class Step(NamedTuple):
-    """A series goes to a new level at ``since``; times are seconds since the epoch."""
+    """A series leaves its level at ``since``, for another if it has ``settled``; times are seconds since the epoch."""
 
     since: float
     noticed: float
     before: float
     after: float
+    settled: bool
 
 
 @dataclass(frozen=True)
@@ -132,12 +133,15 @@ def _draw_band(axes: Axes, times: Array, values: Array, curve: Curve, longest: f
 
 
 def _draw_levels(axes: Axes, levels: Sequence[Step]) -> None:
-    """A step up or down where each new level begins: as long before it as it took to notice, and until it was."""
-    for number, level in enumerate(levels):
-        times = np.array([2 * level.since - level.noticed, level.since, level.since, level.noticed])
-        values = np.clip([level.before, level.before, level.after, level.after], -LARGEST, LARGEST)
-        label = None if number else f"new level: {len(levels):,}"
-        axes.plot(times / DAY_S, values, color=LEVEL, linewidth=1.6, label=label)
+    """A step up or down where each new level begins: as long before it as it took to notice, and until it was. It is
+    dashed where the series has not settled."""
+    for settled, style, text in ((True, "-", "new level"), (False, "--", "not back, still moving")):
+        found = [level for level in levels if level.settled is settled]
+        for number, level in enumerate(found):
+            times = np.array([2 * level.since - level.noticed, level.since, level.since, level.noticed])
+            values = np.clip([level.before, level.before, level.after, level.after], -LARGEST, LARGEST)
+            label = None if number else f"{text}: {len(found):,}"
+            axes.plot(times / DAY_S, values, style, color=LEVEL, linewidth=1.6, label=label)
 
 
 def _draw_score(axes: Axes, times: Array, curve: Curve, colour: str) -> None:

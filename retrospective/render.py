@@ -122,7 +122,7 @@ def _at_a_glance(report: Retrospective) -> Iterator[str]:
             count(len(report.degradations), "degradation"),
             count(len(report.unexpected_drifts), "unexpected drift"),
             count(len(report.anomalies), "anomaly", "anomalies") + _of_detectors(report),
-            *([count(len(report.new_levels), "new level")] if report.new_levels else []),
+            *_moved(report),
         ]
     )
     if report.maintenance:
@@ -134,6 +134,14 @@ def _at_a_glance(report: Retrospective) -> Iterator[str]:
         yield f"Health by day, 0 to 100: {', '.join(scores)}"
     if report.not_assessed:
         yield f"{count(len(report.not_assessed), 'entry', 'entries')} under Not assessed, and why"
+
+
+def _moved(report: Retrospective) -> Iterator[str]:
+    settled = sum(level.settled for level in report.new_levels)
+    if settled:
+        yield count(settled, "new level")
+    if settled < len(report.new_levels):
+        yield count(len(report.new_levels) - settled, "move without return", "moves without return")
 
 
 def _tagged(text: str) -> tuple[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime
@@ -29,6 +30,7 @@ FOLDS = {
     "median": "the median day",
 }
 MOST_SCORE = 10_000  # higher scores, and those below 1, are told with two digits
+MOST_DECIMALS = 6  # of a score close to 1, at which some of river's end
 
 
 def key_metrics(metrics: tuple[KeyMetric, ...]) -> str:
@@ -174,11 +176,16 @@ def anomalies(found: tuple[Anomaly, ...]) -> str:
 
 def _scored(event: Anomaly) -> str:
     """Each detector's scores are on a scale of their own."""
-    if event.z_score is None:
-        score = "?"
-    else:
-        score = f"{event.z_score:+.1f}" if 1 <= abs(event.z_score) < MOST_SCORE else f"{event.z_score:+.2g}"
+    sign = "+" if event.direction or event.channel == "unknown" else ""
+    score = "?" if event.z_score is None else f"{event.z_score:{sign}{_digits(abs(event.z_score))}}"
     return score if event.channel == "unknown" else f"{score} {code(event.channel)}"
+
+
+def _digits(score: float) -> str:
+    """The format of a score: close to 1 with two digits of what is left up to it, as 0.99913."""
+    if 0.9 < score < 1:
+        return f".{min(1 - math.floor(math.log10(1 - score)), MOST_DECIMALS)}f"
+    return ".1f" if 1 <= score < MOST_SCORE else ".2g"
 
 
 def _expected(event: Anomaly) -> str:
@@ -217,7 +224,7 @@ def drifts(found: tuple[UnexpectedDrift, ...]) -> str:
 
 
 def new_levels(found: tuple[NewLevel, ...]) -> Iterator[str]:
-    """A line per KPI that settled: from where to where, since when, and which anomalies are this matter too."""
+    """A line per KPI that moved and stayed away: from where to where, since when, and which anomalies are this too."""
     for level in found:
         values = prose(both(level.before, level.after, unit_of(level.metric_name, level.unit)))
         notes = [f"noticed {format_duration((level.noticed - level.since).total_seconds())} later"]
@@ -225,7 +232,9 @@ def new_levels(found: tuple[NewLevel, ...]) -> Iterator[str]:
             notes.append(f"{count(len(level.anomalies), 'anomaly', 'anomalies')} on the way")
         if level.in_maintenance:
             notes.append("began in maintenance")
-        yield f"{code(level.metric_name)}: new level {values} since {when(level.since)} ({', '.join(notes)})"
+        since = when(level.since)
+        new, moving = f"new level: {values} since {since}", f"has not come back since {since}, still moving: {values}"
+        yield f"{code(level.metric_name)}: {new if level.settled else moving} ({', '.join(notes)})"
 
 
 def candidates(found: tuple[UnexpectedDrift, ...]) -> Iterator[str]:

@@ -9,10 +9,10 @@ NAN = float("nan")
 
 # Memories so short that everything happens within the steps.
 SHORT_SIGNIFICANCE = {
-    "level_h": 0.1,
+    "level_h": 0.06,
     "level_samples": 5.0,
-    "spread_h": 0.15,
-    "spread_samples": 10.0,
+    "spread_h": 0.04,
+    "spread_samples": 4.0,
     "season_days": 3.0,
     "range_days": 1.5,
     "fatigue_days": 0.1,

@@ -348,7 +348,7 @@ class SignificanceNaive:
         self.level = self.spread = self.hours_spread = 0.0
         self.hours, self.visits, self.of_hours = {}, {}, 0
         self.low = self.high = None
-        self.fatigue, self.run = 0.0, None
+        self.fatigue, self.run, self.moved = 0.0, None, 0.0
         self.new_levels = []
 
     def read(self, t, value):
@@ -472,7 +472,7 @@ class SignificanceNaive:
         if self.run is None:
             return False
         if self._is_settled(scale):
-            self._move(t, value - d)
+            self._move(t, scale)
             return True
         return self.run["n"] >= 4 and self._is_daily(t)
 
@@ -481,23 +481,29 @@ class SignificanceNaive:
         run["s"] += elapsed
         if d * run["side"] > 3 * scale:
             run["n"], run["missed"] = run["n"] + 1, 0
-            weight = max(min(4 * elapsed / (4 * elapsed + self.settle_s), 1 / 24), 1 / run["n"])
-            away = d - run["mean"]
-            run["mean"] += weight * away
-            run["spread"] += weight * (abs(away) - run["spread"])
         elif run["missed"] == 1:
             self.run = None
         else:
             run["missed"] = 1
+        weight = max(min(4 * elapsed / (4 * elapsed + self.settle_s), 1 / 24), 1 / run["n"])
+        away = d - run["mean"]
+        run["mean"] += weight * away
+        run["spread"] += weight * (abs(away) - run["spread"])
+
+    def _rests(self, scale):
+        return 1.2533 * self.run["spread"] <= 2 * scale
 
     def _is_settled(self, scale):
-        patience = 1 if 1.2533 * self.run["spread"] <= 2 * scale else 3
-        return self.run["n"] >= 24 and self.run["s"] >= patience * self.settle_s
+        patience = (1 if self._rests(scale) else 3) * self.settle_s
+        if self.moved and abs(self.run["mean"] + self.moved) <= 2 * scale:
+            patience = 3600
+        return self.run["n"] >= 24 and self.run["s"] >= patience
 
-    def _move(self, t, before):
-        offset, spread = self.run["mean"], self.run["spread"]
-        self.new_levels.append((self.run["since"], t, before, before + offset))
-        self.level += offset
+    def _move(self, t, scale):
+        offset, spread = self.run["mean"], min(self.run["spread"], 2 * scale / 1.2533)
+        before = sum(self.hours.values()) / len(self.hours)
+        self.new_levels.append((self.run["since"], t, before, before + offset, self._rests(scale)))
+        self.level, self.moved = self.level + offset, offset
         self.hours = {hour: mean + offset for hour, mean in self.hours.items()}
         self.spread, self.hours_spread = max(self.spread, spread), max(self.hours_spread, spread)
         self.run = None

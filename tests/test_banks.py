@@ -72,6 +72,7 @@ def inputs(steps):
             START + 3600 * np.arange(steps),
             10 + 5 * np.sin(np.arange(steps) * np.pi / 12) + 0.1 * noise,
         ),
+        "a sample a day": (START + 86_400 * np.arange(steps), 10 + rng.standard_t(1.2, steps)),
         "gaps": (regular, gaps),
         "nothing": (regular, np.full(steps, NAN)),
         "irregular": (START + np.cumsum(rng.exponential(STEP, steps)), noise),

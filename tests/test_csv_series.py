@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from observability.csv_series import Columns, CsvSeries, read_series
+from observability.detection.bank import LARGEST
 from observability.errors import ConfigError, NotEnoughDataError, PostgaError
 
 NOON = datetime(2024, 1, 1, 12, tzinfo=UTC).timestamp()
@@ -27,6 +28,7 @@ def read(folder: Path, content: str | bytes, timestamp: str | None = None, value
         "2024-01-01 12:00:00",
         "2024-01-01 12:00",
         "2024-01-01 12:00:00 UTC",
+        "20240101120000 UTC",
         "2024-01-01T13:00:00+01:00",
         "2024-01-01T07:00:00.000-0500",
         "2024-01-01 12:00:00.000000",
@@ -85,18 +87,107 @@ def test_an_expected_blank_is_missing_without_a_word(tmp_path: Path, text: str) 
     assert series.warnings == ()
 
 
-@pytest.mark.parametrize("text", ["abc", "1 234", "12%", "Inf", "-inf", "1e999"])
-def test_what_is_no_finite_number_is_missing_and_said(tmp_path: Path, text: str) -> None:
+@pytest.mark.parametrize("text", ["abc", "1 234", "12%", "Inf", "-inf", "1e999", "1.1e300", "-1e305"])
+def test_what_is_no_number_or_too_large_is_missing_and_said(tmp_path: Path, text: str) -> None:
     series = read(tmp_path, f"timestamp,value\n1704110400,1\n\n1704110460,{text}\n1704110520,x\n")
     assert np.isnan(series.values).tolist() == [False, True, True]
     assert series.texts == ["1", text, "x"]
     assert series.warnings == (
-        f"no finite numbers: 2 of 3 values (the first on line 4: '{text}'), which count as missing.",
+        f"no numbers, or beyond ±1e300: 2 of 3 values (the first on line 4: '{text}'), which count as missing.",
     )
 
 
-def test_a_file_of_infinities_has_no_data_but_is_no_wrong_column(tmp_path: Path) -> None:
-    assert np.isnan(read(tmp_path, "timestamp,value\n1704110400,inf\n1704110460,x\n").values).all()
+@pytest.mark.parametrize("text", ["inf", "1e305"])
+def test_a_file_of_values_too_large_has_no_data_but_is_no_wrong_column(tmp_path: Path, text: str) -> None:
+    series = read(tmp_path, f"timestamp,value\n1704110400,{text}\n1704110460,x\n")
+    assert np.isnan(series.values).all()
+    assert "2 of 2 values" in series.warnings[0]
+
+
+def test_the_largest_values_are_values(tmp_path: Path) -> None:
+    series = read(tmp_path, "timestamp,value\n1704110400,1e300\n1704110460,-1e300\n")
+    assert (series.values.tolist(), series.warnings) == ([LARGEST, -LARGEST], ())
+
+
+@pytest.mark.parametrize(
+    "header", ["2024-01-01,", "2024-01-01,NaN", "2024-01-01,-", "1704110400,null", "2024-01-01,inf", "2024-01-01;1,5"]
+)
+def test_a_first_row_without_a_value_is_no_header(tmp_path: Path, header: str) -> None:
+    with pytest.raises(ConfigError, match="has no header: its first line is data"):
+        read(tmp_path, f"{header}\n{header}\n")
+
+
+def test_a_header_may_read_as_a_time_or_a_blank(tmp_path: Path) -> None:
+    """A value column without a name, and one that is named as a date."""
+    assert read(tmp_path, "time,\n2024-01-01 12:00,1\n").values.tolist() == [1.0]
+    assert read(tmp_path, "time,2024-01-01\n2024-01-01 12:00,1\n").values.tolist() == [1.0]
+
+
+INDEX = "".join(f"{k},{100 + k}\n" for k in range(5))
+
+
+def test_an_index_is_not_taken_for_time(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        read(tmp_path, f"id,value\n{INDEX}")
+    assert str(caught.value) == (
+        f"{tmp_path / 'in.csv'}: column 'id' holds no epoch times (0, 1, 2 …); name that of the times with "
+        "--timestamp-column."
+    )
+    with pytest.raises(ConfigError, match=r"column 'load' holds no epoch times \(1\.5, 99999999\)"):
+        read(tmp_path, "load,other\n1.5,1\n99999999,2\n")
+
+
+def test_an_index_that_is_named_as_the_time_is_taken_for_it_with_a_warning(tmp_path: Path) -> None:
+    series = read(tmp_path, f"id,value\n{INDEX}", timestamp="id")
+    assert series.times.tolist() == [0.0, 1.0, 2.0, 3.0, 4.0]
+    assert series.warnings == ("column 'id' is read as epoch times, and most lie before 1974 (0, 1, 2 …).",)
+    assert "column 'time' is read" in read(tmp_path, f"time,value\n{INDEX}").warnings[0]
+
+
+@pytest.mark.parametrize(
+    "rows", ["100000000,1\n", "1704110400,1\n0,2\n1704110400,3\n", "1965-01-01,1\n1965-01-02,1\n0,2\n"]
+)
+def test_what_may_be_time_needs_no_name(tmp_path: Path, rows: str) -> None:
+    assert read(tmp_path, f"when,cpu\n{rows}").warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("odd", "usual", "unit"),
+    [
+        ("1704110400", "1704110460000", "milliseconds"),
+        ("1704110400000", "1704110460000000000", "nanoseconds"),
+        ("1704110400000", "1704110460", "seconds"),
+    ],
+)
+def test_units_that_are_mixed_are_said(tmp_path: Path, odd: str, usual: str, unit: str) -> None:
+    series = read(tmp_path, f"ts,y\n{usual},1\n{odd},2\n{usual},3\n0,4\n")
+    assert series.warnings[-1] == (
+        f"timestamps in another unit than the rest: 1 of 4 rows (the first on line 3: '{odd}'), which are read as "
+        f"{unit} too."
+    )
+
+
+def test_times_of_one_unit_are_not_mixed(tmp_path: Path) -> None:
+    """From March 1973 to the year 2286, beside ISO times; and a number that is a time in no unit."""
+    series = read(tmp_path, "ts,y\n100000000,1\n1704110400,2\n9999999999,3\n2024-01-01T12:00:00Z,4\n1e250,5\n")
+    assert not any("another unit" in text for text in series.warnings)
+
+
+def test_times_without_a_zone_among_others_are_said(tmp_path: Path) -> None:
+    content = "ts,y\n2024-01-01T12:00Z,1\n2024-01-01 12:01,2\n20240101T120200,3\n2024-01-01 12:03:00 UTC,4\nx,5\n"
+    series = read(tmp_path, content)
+    assert series.zoneless.tolist() == [False, True, True, False, False]
+    assert series.warnings[1:] == (
+        "timestamps without a zone: 2 of 5 rows (the first on line 3: '2024-01-01 12:01'), which are taken as UTC.",
+    )
+
+
+@pytest.mark.parametrize(
+    "times", [("2024-01-01 12:00", "20240102", "x"), ("2024-01-01T12:00Z", "2024-01-01T12:00+01:00", "1704110400")]
+)
+def test_times_that_all_have_a_zone_or_none_are_not_mixed(tmp_path: Path, times: tuple[str, ...]) -> None:
+    series = read(tmp_path, "ts,y\n" + "".join(f"{time},1\n" for time in times))
+    assert not any("zone" in text for text in series.warnings)
 
 
 @pytest.mark.parametrize(

@@ -7,20 +7,24 @@ import json
 import os
 import re
 import shutil
+import signal
 import stat
+import subprocess
 import threading
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from observability.cli import app
-from observability.csv_series import Columns, read_series
+from observability.commands import Stopped
+from observability.csv_series import Columns, CsvSeries, read_series
 from observability.definitions import Channel
 from observability.detection.channels import OURS, bank_of, track
 from observability.errors import ConfigError, NotEnoughDataError
-from tests.programs import postga, stage
+from tests.programs import SCRIPTS, postga, stage
 
 EWMA = "ewma:alpha=0.1,threshold=4,warm_up=20"
 CHANNEL = Channel(name="ewma", threshold=4, parameters={"alpha": 0.1, "warm_up": 20})
@@ -112,9 +116,27 @@ def test_a_new_level_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str])
     assert figures.endswith("scored, 1 new level")
     assert level["alarms"] == 145
     assert sum(row["significance_alarm"] == "1" for row in table(tmp_path / "o.csv")) == 146
-    assert re.search(r"m.csv: significance: new level [\d.]+ → [\d.]+ since 2024-01-04T12:00:00Z \(", told)
+    assert re.search(r"m.csv: significance: new level: [\d.]+ → [\d.]+ since 2024-01-04T12:00:00Z \(", told)
+    assert level["settled"] is True
     assert told.endswith("(noticed 24 hours later, 145 alarms on the way)")
     assert (tmp_path / "o.png").is_file()
+
+
+def test_what_does_not_come_back_and_goes_on_moving_is_no_new_level(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A week at 100, then up by 50 a day, every ten minutes."""
+    values = np.random.default_rng(5).normal(100.0, 1.0, 11 * 144)
+    values[7 * 144 :] += 20 + 50 / 144 * np.arange(4 * 144)
+    leak = save(tmp_path / "m.csv", [str(START + 600 * k) for k in range(values.size)], [f"{v:.3f}" for v in values])
+    detect("--csv", leak, "--out", tmp_path / "o.csv", "--channel", "significance", "--json", "--plot")
+    printed = capsys.readouterr()
+    (level,) = json.loads(printed.out)["files"][0]["channels"]["significance"]["new_levels"]
+    assert level["settled"] is False
+    figures, told = printed.err.splitlines()
+    assert figures.endswith("scored, 1 still moving")
+    assert "m.csv: significance: has not come back since 2024-01-08T12:00:00Z, still moving: 1" in told
+    assert "new level" not in printed.err
 
 
 def test_rows_that_cannot_be_scored_keep_their_place(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -158,6 +180,42 @@ def test_a_clock_that_jumps_back(tmp_path: Path, capsys: pytest.CaptureFixture[s
     rows = table(tmp_path / "o.csv")
     assert [row["ewma_score"] == "" for row in rows[99:123]] == [False] * 2 + [True] * 20 + [False] * 2
     assert json.loads(printed.out)["files"][0]["first"].startswith("2023-11-02")
+
+
+HINT = "a clock change? write the zone, or UTC"
+
+
+@pytest.mark.parametrize("minutes", [1, 5, 30, 60])
+@pytest.mark.parametrize(("zone", "is_asked"), [("", True), ("Z", False), ("-05:00", False)])
+def test_an_hour_that_repeats_in_local_times_may_be_a_clock_change(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], minutes: int, zone: str, is_asked: bool
+) -> None:
+    """Half an hour of jitter aside, from row 120 on the clock is an hour behind."""
+    clock = [START + 60 * minutes * k - 3600 * (k >= 120) for k in range(N)]
+    times = [datetime.fromtimestamp(second, UTC).strftime(f"%Y-%m-%dT%H:%M:%S{zone}") for second in clock]
+    detect("--csv", save(tmp_path / "a.csv", times, walk()[1]), "--out", tmp_path / "o.csv", "--channel", EWMA)
+    printed = capsys.readouterr().err
+    assert printed.count(HINT) == is_asked
+    assert (
+        re.search(rf"on line 122; {re.escape(HINT)}\)|line 122 is earlier.*; {re.escape(HINT)}\)", printed)
+        or not is_asked
+    )
+
+
+@pytest.mark.parametrize("order", ["doubled", "backwards", "half a day"])
+def test_what_else_is_out_of_order_is_no_clock_change(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], order: str
+) -> None:
+    rows = {
+        "doubled": [k // 2 for k in range(N)],
+        "backwards": [N - k for k in range(N)],
+        "half a day": [k - 24 * (k >= 120) for k in range(N)],
+    }[order]
+    times = [datetime.fromtimestamp(START + 1800 * k, UTC).strftime("%Y-%m-%d %H:%M:%S") for k in rows]
+    detect("--csv", save(tmp_path / "a.csv", times, walk()[1]), "--out", tmp_path / "o.csv", "--channel", EWMA)
+    printed = capsys.readouterr().err
+    assert "warning: " in printed
+    assert HINT not in printed
 
 
 def test_of_rows_with_one_time_the_first_in_the_file_is_scored(
@@ -266,8 +324,9 @@ def no_data(tmp_path: Path, content: str, *flags: str) -> tuple[str, list[dict[s
     [
         ([], "it has a header and no rows"),
         (["1704110400,1"], "too few values (1) to warm up ewma"),
-        (["1704110400,", "1704110460,NaN"], "not one of its rows has a time and a value"),
-        (["1704110400,inf"], "not one of its rows has a time and a value"),
+        (["1704110400,", "1704110460,NaN"], "not one of its rows has a time and a value that can be scored"),
+        (["1704110400,inf"], "not one of its rows has a time and a value that can be scored"),
+        (["1704110400,1e305"], "not one of its rows has a time and a value that can be scored"),
         (["1704110400,1", "1704110460,2"], "too few values (2) to warm up ewma"),
     ],
 )
@@ -302,6 +361,55 @@ def test_one_bad_file_does_not_keep_the_others(tmp_path: Path, capsys: pytest.Ca
     found = {Path(file["csv"]).name: file for file in json.loads(printed.out)["files"]}
     assert [found[name]["exit_code"] for name in ("good.csv", "short.csv", "bad.csv")] == [0, 4, 2]
     assert found["bad.csv"]["out"] is None
+
+
+def stopped_at(monkeypatch: pytest.MonkeyPatch, name: str, *flags: str | Path) -> str:
+    """What a stop says that comes while the file is read; one file is a group."""
+
+    def read(path: Path, columns: Columns) -> CsvSeries:
+        if path.name == name:
+            raise Stopped(signal.SIGINT)
+        return read_series(path, columns)
+
+    monkeypatch.setattr("observability.detection.anomalies.MOST", 1)
+    monkeypatch.setattr("observability.score_csv.read_series", read)
+    with pytest.raises(Stopped) as caught:
+        detect(*flags, "--channel", EWMA)
+    return caught.value.left
+
+
+def test_a_stop_says_how_many_files_are_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, out = tmp_path / "in", tmp_path / "out"
+    folder.mkdir()
+    for name in ("a", "c", "d", "e"):
+        save(folder / f"{name}.csv", *walk())
+    (folder / "b.csv").write_text("a,b,c\n")
+    assert stopped_at(monkeypatch, "a.csv", "--csv", folder, "--out", out) == "nothing was written"
+    assert not out.exists()
+    assert stopped_at(monkeypatch, "d.csv", "--csv", folder, "--out", out) == "2 of 5 files are written"
+    assert sorted(path.name for path in out.iterdir()) == ["a.csv", "c.csv"]
+
+
+def test_groups_of_files_are_scored_as_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for seed in range(5):
+        save(tmp_path / f"{seed}.csv", *walk(seed=seed))
+    detect("--csv", tmp_path / "*.csv", "--out", tmp_path / "one", "--channel", EWMA)
+    monkeypatch.setattr("observability.detection.anomalies.MOST", 2)
+    detect("--csv", tmp_path / "?.csv", "--out", tmp_path / "two", "--channel", EWMA)
+    contents = [[(tmp_path / out / f"{k}.csv").read_bytes() for k in range(5)] for out in ("one", "two")]
+    assert contents[0] == contents[1]
+
+
+@pytest.mark.parametrize(("out", "left"), [("o.csv", "nothing was written"), ("-", "what was printed may end early")])
+def test_a_program_that_is_interrupted(tmp_path: Path, out: str, left: str) -> None:
+    """It waits for the pipe, which is open for writing only once it reads."""
+    os.mkfifo(tmp_path / "pipe")
+    command = [str(SCRIPTS / "postga"), "detect", "--csv", "pipe", "--out", out, "--channel", EWMA]
+    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as process:
+        with (tmp_path / "pipe").open("wb"):
+            process.send_signal(signal.SIGINT)
+            printed = process.communicate(timeout=30)[1]
+    assert (process.returncode, printed) == (130, f"interrupted: {left}.\n")
 
 
 def test_a_file_without_data_among_others_is_no_error(tmp_path: Path) -> None:

@@ -410,7 +410,7 @@ def test_a_kpi_that_stays_where_it_went_is_at_a_new_level():
     events = scored([*SHIFTED, sessions(2, 80.0), sessions(3, 800.0)], SIGNIFICANCE, SLOW)
     (level,), (plain, anomaly, later, _) = events.new_levels, events.anomalies
     assert (level.since, level.noticed) == (GA, GA + timedelta(days=1))
-    assert (level.before, level.after) == (pytest.approx(40, abs=1.1), pytest.approx(80, abs=1.1))
+    assert (level.before, level.after, level.settled) == (pytest.approx(40, abs=1.1), pytest.approx(80, abs=1.1), True)
     assert level.after - level.before == pytest.approx(40, abs=0.1)
     assert (level.metric_name, level.unit, level.service, level.channel, level.in_maintenance) == (
         ("db_connections", "connections", "shop", "significance", False)
@@ -420,9 +420,35 @@ def test_a_kpi_that_stays_where_it_went_is_at_a_new_level():
     assert AnomalyEvents.model_validate_json(events.model_dump_json()) == events
 
 
+def test_a_kpi_that_went_and_goes_on_is_not_said_to_have_settled():
+    """Up from 40 by 20 sessions a day, for four days."""
+    leak = [hours(day, db_sessions=40 + 20 * day + 20 / 24 * np.arange(1.0, 25.0)) for day in range(4)]
+    (level,) = scored([*SHIFTED[:7], *leak], SIGNIFICANCE).new_levels
+    assert (level.settled, level.noticed >= GA + timedelta(days=3)) == (False, True)
+    assert level.before < level.after
+
+
 def test_a_new_level_from_before_ga_is_not_told():
     days = [sessions(day, 40.0 if day < -2 else 80.0) for day in range(-7, 3)]
     assert scored(days, SIGNIFICANCE).new_levels == ()
+
+
+@pytest.mark.parametrize(("threshold", "is_far"), [(8.0, True), (1.5, False)])
+def test_a_threshold_of_rivers_that_no_score_comes_near_is_told(threshold, is_far):
+    """GaussianScorer's scores end at 1, which the move of the sessions comes to: of 216 hours, 100 warm it up."""
+    text = "GaussianScorer: highest score 1 of 116 samples, the threshold is 8"
+    events = scored(SHIFTED, Channel(name="GaussianScorer", threshold=threshold), SLOW)
+    assert [warning for warning in events.warnings if "highest score" in warning] == ([text] if is_far else [])
+
+
+def test_only_rivers_thresholds_are_doubted_and_only_where_every_kpi_is_far_from_them():
+    far, near = [sessions(day) for day in range(-7, 2)], SHIFTED
+    channels = (RIVERS.model_copy(update={"threshold": 8.0}), ewma(0.01, 1000.0, 100))
+    release = RELEASE.model_copy(update={"channels": channels, "services": ("shop", "cart")})
+    told = [score_release(release, {"shop": far, "cart": cart})["shop"].warnings for cart in (far, near)]
+    names = [[text.partition(":")[0] for text in one if "highest score" in text] for one in told]
+    assert names == [["StandardAbsoluteDeviation"], []]
+    assert not any(text.startswith("StandardAbsoluteDeviation: highest") for text in told[1])
 
 
 @pytest.mark.parametrize(("begins", "inside"), [(-1, True), (0, True), (1, False)])

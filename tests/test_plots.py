@@ -138,11 +138,13 @@ def test_a_panel_per_channel() -> None:
 
 def test_a_new_level_is_a_step_in_the_picture() -> None:
     values = np.where(np.arange(50) < 20, 1.0, 2.0)
-    step = Step(since=START + 20 * 60, noticed=START + 40 * 60, before=1.0, after=2.0)
+    step = Step(since=START + 20 * 60, noticed=START + 40 * 60, before=1.0, after=2.0, settled=True)
     plain = curve(scores(50))
     drawn = [plot_scores("a", evenly(50), values, [one]) for one in (plain, replace(plain, new_levels=(step,)))]
     assert drawn[0] != drawn[1]
-    huge = Step(since=START, noticed=253_402_300_799.0, before=-1.7e308, after=1.7e308)
+    moving = replace(plain, new_levels=(step._replace(settled=False),))
+    assert plot_scores("a", evenly(50), values, [moving]) not in drawn
+    huge = Step(since=START, noticed=253_402_300_799.0, before=-1.7e308, after=1.7e308, settled=True)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert size(plot_scores("a", evenly(50), values, [replace(plain, new_levels=(step, huge))]))

@@ -141,6 +141,29 @@ class TestSections:
         assert f"| 2025-11-18 00:00 UTC, {lasted} |" in text
         assert "| high (maintenance) |" in text
 
+    @pytest.mark.parametrize(
+        ("score", "shown"),
+        [
+            (0.99913, "0.99913"),
+            (0.999, "0.9990"),
+            (1 - 1e-9, "1.000000"),
+            (1.0, "1.0"),
+            (0.0513, "0.051"),
+            (8.02, "8.0"),
+        ],
+    )
+    def test_scores_without_a_side_bear_no_sign_and_show_how_close_to_1_they_are(
+        self, score: float, shown: str
+    ) -> None:
+        river = {"channel": "GaussianScorer", "score": score, "z_score": score, "baseline": None}
+        assert f"| {shown} `GaussianScorer` | high |" in to_markdown(report(anomalies=events(anomaly(**river))))
+
+    def test_scores_of_a_side_bear_its_sign(self) -> None:
+        found = [anomaly(channel="ewma", direction=side, z_score=z) for side, z in (("up", 8.0), ("down", -8.0))]
+        text = to_markdown(report(anomalies=events(*found)))
+        assert "| +8.0 `ewma` | high |" in text
+        assert "| -8.0 `ewma` | for the better |" in text
+
     def test_new_levels_stand_with_the_drifts(self) -> None:
         level = {
             "metric_name": "avg_cpu_percent",
@@ -152,13 +175,16 @@ class TestSections:
             "after": 62.83,
         }
         moved = [NewLevel(**level), NewLevel(**level, anomalies=("a", "b"), in_maintenance=True)]
+        moved += [NewLevel(**level, settled=False)]
         found = report(anomalies=events(new_levels=tuple(moved)))
         text = to_markdown(found)
-        line = "- `avg_cpu_percent`: new level 41.2 → 62.8 % since 2025-11-20 14:05 UTC (noticed 24 hours later"
+        line = "- `avg_cpu_percent`: new level: 41.2 → 62.8 % since 2025-11-20 14:05 UTC (noticed 24 hours later"
         drifts = section(text, "Unexpected Drifts 📊")
         assert f"{line})\n{line}, 2 anomalies on the way, began in maintenance)\n" in drifts
-        assert drifts.index("No drift of 10 to 30 % was found") < drifts.index("Settled at a new level")
-        assert "0 anomalies, 2 new levels\n" in text
+        moving = "`avg_cpu_percent`: has not come back since 2025-11-20 14:05 UTC, still moving: 41.2 → 62.8 % (noticed"
+        assert moving in drifts
+        assert drifts.index("No drift of 10 to 30 % was found") < drifts.index("Moved and did not come back")
+        assert "0 anomalies, 2 new levels, 1 move without return\n" in text
         assert found.new_levels == tuple(moved)
         assert "new level" not in to_markdown(report())
 
@@ -221,7 +247,7 @@ class TestSections:
 
     def test_the_anomalies_of_several_detectors_are_told_apart(self) -> None:
         seen = [
-            anomaly(channel="novelty", z_score=0.02345),
+            anomaly(channel="novelty", z_score=0.02345, direction="up"),
             anomaly(channel="significance", z_score=-7.25),
             anomaly(channel="novelty", z_score=None),
         ]

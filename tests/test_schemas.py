@@ -83,10 +83,19 @@ ANOMALY = {
     "direction": "down",
     "band": [10.0, 15.0],
 }
+MOVED = {
+    "metric_name": "request_rate",
+    "since": GA,
+    "noticed": "2025-11-21T00:00:00Z",
+    "before": 12.5,
+    "after": 20.0,
+    "settled": False,
+    "category": "traffic",
+}
 EXAMPLES: dict[str, dict[str, Any]] = {
     "day_summary": DAY,
     "pre_release_summary": {"days": [DAY], "warnings": ["day -7 is gone"]},
-    "anomaly_events": {"anomalies": [ANOMALY], "scored": {"request_rate": 1440}},
+    "anomaly_events": {"anomalies": [ANOMALY], "new_levels": [MOVED], "scored": {"request_rate": 1440}},
     "health": {
         "timestamp": GA,
         "day_number": 1,

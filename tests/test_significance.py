@@ -8,7 +8,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from made import MADE, NAN, SHORT_SIGNIFICANCE
 
-from observability.detection.bank import NewLevel
 from observability.detection.significance import MEAN, SEASON_SPREAD, SignificanceBank
 
 START, MINUTE, HOUR, DAY = 1_763_424_000.0, 60.0, 3600.0, 86_400.0  # 2025-11-18T00:00:00Z
@@ -24,7 +23,9 @@ def scores_of(table, step_s=MINUTE, start=START, **parameters):
 
 def told(bank, series):
     """The new levels of one series: since, noticed, before, after."""
-    return [tuple(level[1:]) for level in bank.new_levels if level.series == series]
+    return [
+        (level.since, level.noticed, level.before, level.after) for level in bank.new_levels if level.series == series
+    ]
 
 
 class TestByHand:
@@ -161,9 +162,8 @@ class TestByHand:
         scores, bank = scores_of(values[:, np.newaxis], step_s=900.0)
         assert np.flatnonzero(scores >= 5).tolist() == list(range(400, 400 + 97))
         since = START + 900.0 * 400
-        assert bank.new_levels == [
-            NewLevel(0, since, since + DAY, pytest.approx(10.008, abs=2e-4), pytest.approx(20, abs=1e-4))
-        ]
+        assert told(bank, 0) == [(since, since + DAY, pytest.approx(10, abs=0.01), pytest.approx(20, abs=0.01))]
+        assert bank.new_levels[0].settled
 
 
 EXAMPLES = given(kpi=MADE, parameters=st.sampled_from([{}, SHORT_SIGNIFICANCE]))
@@ -226,6 +226,23 @@ def test_a_younger_neighbour_changes_nothing():
     np.testing.assert_array_equal(beside[:, 0], alone[:, 0])
 
 
+LEARNED = pytest.mark.xfail(reason="nothing is held where an hour was seen for less than two hours")
+
+
+@pytest.mark.parametrize(
+    "hours", [pytest.param(30, marks=LEARNED), pytest.param(50, marks=LEARNED), 80], ids="after {} hours".format
+)
+def test_an_incident_of_the_first_days_is_not_normal_either(hours):
+    """Four hours at 20 standard deviations: said to its end, and forgotten after it."""
+    noise = np.random.default_rng(4).normal(size=5 * 24 * 60)
+    first, end = hours * 60, (hours + 4) * 60
+    burst = 20.0 * ((np.arange(noise.size) >= first) & (np.arange(noise.size) < end))
+    scores, bank = scores_of(np.array([noise, noise + burst])[:, : end + 60].T)
+    assert (scores[first:end, 1] >= bank.threshold).all()
+    assert bank.state[MEAN, 1] == pytest.approx(bank.state[MEAN, 0], abs=0.5)
+    assert bank.state[SEASON_SPREAD, 1] == pytest.approx(bank.state[SEASON_SPREAD, 0], rel=0.1)
+
+
 SHIFT, SEEDS = 10.0, 4  # standard deviations of the noise; series of each kind
 LEVELS = {
     "steady": lambda i, day: 0.0 * i,
@@ -256,9 +273,9 @@ class Shifts:
         i = np.arange(steps)
         daily = season * np.sin(2 * np.pi * i / self.day)
         noise = np.array([np.random.default_rng(seed).normal(size=steps) for seed in range(SEEDS)])
-        self.base = 100 + daily
+        base = 100 + daily
         shifts = [level(i - self.at, self.day) for level in LEVELS.values()]
-        self.table = np.concatenate([self.base + noise + shift for shift in shifts]).T
+        self.table = np.concatenate([base + noise + shift for shift in shifts]).T
         self.bank = SignificanceBank(self.table.shape[1])
         self.alarms, self.levels, self.spreads = (np.zeros(self.table.shape) for _ in range(3))
         for step, row in enumerate(self.table):
@@ -278,10 +295,6 @@ class Shifts:
             ]
             for series in self.columns(kind)
         ]
-
-    def expected(self, step):
-        """What the KPI is in the mean at this step after the shift, if nothing has shifted."""
-        return self.base[self.at + round(step)]
 
 
 @pytest.fixture(scope="module", params=[(60, 8), (300, 21), (3600, 60)], ids=["1 min", "5 min", "1 h"])
@@ -306,7 +319,7 @@ class TestLevels:
             assert 0 <= since <= 2
             assert hours == pytest.approx(24)
             assert after - before == pytest.approx(by, abs=0.6)
-            assert before == pytest.approx(shifts.expected(shifts.day), abs=2)
+            assert before == pytest.approx(100, abs=1)
 
     def test_then_the_level_is_normal(self, shifts):
         for kind in ("up", "down"):

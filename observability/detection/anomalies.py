@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 
 from observability.artifacts import Anomaly, AnomalyEvents, NewLevel
 from observability.definitions import Channel, Maintenance, Release
-from observability.detection.channels import in_effect, track
+from observability.detection.channels import OURS, in_effect, track
 from observability.detection.episodes import Series, episodes, new_levels
 from observability.kpi import step_values
 from observability.model import Array, Samples, Window
@@ -24,12 +25,14 @@ MOST = 256  # series that are scored side by side: more take memory, and little 
 
 @dataclass
 class _Scored:
-    """A series, what the channels found in it, and which of its steps each of them scored."""
+    """A series, what the channels found in it, which of its steps since GA each of them scored, and all of its scores'
+    number and the highest."""
 
     series: Series
     anomalies: list[Anomaly] = field(default_factory=list)
     new_levels: list[NewLevel] = field(default_factory=list)
     steps: dict[str, NDArray[np.bool_]] = field(default_factory=dict)
+    scores: dict[str, tuple[int, float]] = field(default_factory=dict)
 
 
 def score_release(
@@ -60,8 +63,9 @@ def score_release(
             several = scored[at : at + MOST]
             text = f"{channel.name} on {at + 1} to {at + len(several)} of {len(scored)} KPIs"
             _score(channel, several, first, partial(advance, text))
+    far = tuple(text for channel in release.channels for text in _out_of_reach(channel, scored))
     return {
-        service: _events(release, service, found, [one for one in scored if one.series.service == service], first)
+        service: _events(release, service, found, [one for one in scored if one.series.service == service], first, far)
         if found
         else _unscored(release, service)
         for service, found in days.items()
@@ -77,10 +81,12 @@ def _score(channel: Channel, several: Sequence[_Scored], first: int, advance: Ca
         one.anomalies += episodes(one.series, channel.name, threshold, reading, first)
         one.new_levels += new_levels(one.series, channel.name, reading, first)
         one.steps[channel.name] = reading.scored[first:].copy()
+        scores = reading.score[reading.scored]
+        one.scores[channel.name] = scores.size, float(scores.max(initial=-math.inf))
 
 
 def _events(
-    release: Release, service: str, days: Sequence[Samples], scored: Sequence[_Scored], first: int
+    release: Release, service: str, days: Sequence[Samples], scored: Sequence[_Scored], first: int, far: Sequence[str]
 ) -> AnomalyEvents:
     windows = release.maintenance_of(service)
     found = [_placed(event, windows, release.step) for one in scored for event in one.anomalies]
@@ -97,7 +103,7 @@ def _events(
         scored=counts,
         anomalies=tuple(sorted(found, key=lambda event: (event.timestamp, event.metric_name, event.channel))),
         new_levels=tuple(sorted(levels, key=lambda level: (level.since, level.metric_name, level.channel))),
-        warnings=tuple(text for one in scored for text in _silent(one, first)),
+        warnings=(*far, *(text for one in scored for text in _silent(one, first))),
     )
 
 
@@ -109,6 +115,15 @@ def _silent(one: _Scored, first: int) -> Iterator[str]:
         yield f"{kpi}: no data since GA, so nothing was scored"
     elif silent:
         yield f"{kpi}: {_named(silent)} could score none of the {number:,} values since GA"
+
+
+def _out_of_reach(channel: Channel, scored: Sequence[_Scored]) -> Iterator[str]:
+    """That no score of the release came near the threshold, which for river's detectors is the user's guess."""
+    counts, highest = zip(*(one.scores[channel.name] for one in scored), strict=True) if scored else ((0,), (0.0,))
+    threshold = float(in_effect(channel)["threshold"])
+    if channel.name not in OURS and sum(counts) and max(highest) < threshold / 2:
+        text = f"highest score {max(highest):.3g} of {sum(counts):,} samples, the threshold is {threshold:g}"
+        yield f"{channel.name}: {text}"
 
 
 def _named(channels: Sequence[str]) -> str:

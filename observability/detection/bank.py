@@ -26,8 +26,8 @@ class Reading(NamedTuple):
 
     ``scored`` is false for a sample that is missing, late, or that came before the series was warm; there the score is
     0 and the other three are NaN. ``expected`` and the band ``low`` to ``high``, outside which the score reaches the
-    threshold, are in the series' unit; an end that no value can reach is ±inf. They are NaN, too, where a detector
-    knows none, as river's do not.
+    threshold, are in the series' unit; an end that no value can reach is ±inf. Novelty's band is the range of the
+    value so far, one of several that it watches. They are NaN, too, where a detector knows none, as river's do not.
     """
 
     scored: NDArray[np.bool_]
@@ -38,13 +38,17 @@ class Reading(NamedTuple):
 
 
 class NewLevel(NamedTuple):
-    """A series has settled at a new level, in its unit; times are seconds since the epoch."""
+    """A series has gone to a new level: the mean over its day, in its unit; times are seconds since the epoch.
+
+    ``settled``: it rests there. Otherwise it has only not come back for long, and may still move.
+    """
 
     series: int
     since: float
     noticed: float
     before: float
     after: float
+    settled: bool
 
 
 class Track(NamedTuple):
@@ -139,6 +143,8 @@ class Columns(ABC):
         """What was expected, and the lower and the upper end of the band."""
 
     def _walk(self, t: Time, values: Array, learn: bool, reading: Reading | None = None) -> Array:
+        if values.shape != self.state.shape[1:]:
+            raise ValueError(f"values must have the shape {self.state.shape[1:]}, and have {values.shape}")
         score = np.zeros(values.size)
         t = t if isinstance(t, np.ndarray) else float(t)
         with np.errstate(all="ignore"):  # what is not scored may be inf or NaN on its way

@@ -64,6 +64,7 @@ def new_levels(series: Series, channel: str, track: Track, first: int = 0) -> It
                 noticed=noticed,
                 before=level.before,
                 after=level.after,
+                settled=level.settled,
                 category=series.kpi.category,
                 unit=series.kpi.unit,
                 service=series.service,

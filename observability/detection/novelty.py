@@ -291,7 +291,7 @@ class Novelty(OneSeries):
     again, tire
         Factor by which evidence must exceed what was just told; weight of the fatigue.
 
-    State: 242 floats. A missing sample (NaN, ±inf, beyond ±1e300), and one that is not later than the last, scores 0
+    State: 243 floats. A missing sample (NaN, ±inf, beyond ±1e300), and one that is not later than the last, scores 0
     and is not learned. The alarms do not change when the values are scaled; when they are shifted, those of the third
     signal do, because it measures values by their size. Source: a record of n like samples comes with probability 2/n
     (Arnold, Balakrishnan and Nagaraja, "Records", 1998, chapter 2), whatever their distribution; which signals, and the

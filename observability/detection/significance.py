@@ -36,9 +36,9 @@ RESTLESS = 2.0  # scales: a run that spreads more has not settled
 PATIENCE = 3  # times ``settle_h``, after which a run is a new level however it spreads
 
 # The rows of the state: of the series, of its run, and of the hours of its day.
-COUNT, MEAN, SPREAD, SEASON_SPREAD, SEASON_COUNT, LOW, HIGH, FLOOR, FATIGUE, TIRED = range(LAST + 1, LAST + 11)
+COUNT, MEAN, SPREAD, SEASON_SPREAD, SEASON_COUNT, LOW, HIGH, FLOOR, FATIGUE, TIRED, MOVED = range(LAST + 1, LAST + 12)
 SPREADS = slice(SPREAD, SEASON_SPREAD + 1)
-RUN, MISSED, SINCE, LASTED, OFFSET, UNREST = range(TIRED + 1, TIRED + 7)
+RUN, MISSED, SINCE, LASTED, OFFSET, UNREST = range(MOVED + 1, MOVED + 7)
 HOUR = UNREST + 1
 SEEN = HOUR + HOURS
 ROWS = SEEN + HOURS
@@ -130,9 +130,10 @@ class SignificanceBank(Columns):
 
     def _band(self, state: Any, sample: Sample) -> tuple[Array, Array, Array]:
         found, scales = self._deviation(state, sample), self.threshold + state[TIRED]
-        level, hour = sample.values - found.differences[0], sample.values - found.hour
+        level = state[MEAN]
+        hour = np.where(found.visits >= VISITS, state[found.at], level)
         width = np.where(scales <= FARTHEST, scales * found.scale, np.inf)
-        expected = sample.values - _nearer(state, found)
+        expected = np.where(state[SEASON_SPREAD] < state[SPREAD], hour, level)
         return expected, np.minimum(level, hour) - width, np.maximum(level, hour) + width
 
     def _deviation(self, state: Any, sample: Sample) -> Deviation:
@@ -164,8 +165,13 @@ class SignificanceBank(Columns):
         new = Run(np.sign(nearer), nothing, _of(sample.t, rows), nothing, nearer, nothing)
         run = Run(*(np.where(begins, first, value) for first, value in zip(new, run, strict=True)))
         self._tire(state, rows[begins])
-        settles = self._is_settled(run, scale)
-        self._move(state, sample, rows[settles], nearer[settles], Run(*(value[settles] for value in run)))
+        rests = TO_SIGMA * run.unrest <= RESTLESS * scale
+        goes_back = (state[MOVED, rows] != 0) & (np.abs(run.offset + state[MOVED, rows]) <= RESTLESS * scale)
+        patience = np.where(goes_back, HOUR_S, np.where(rests, 1, PATIENCE) * self.settle_s)
+        settles = (np.abs(run.length) >= FEWEST) & (run.lasted >= patience)
+        self._move(
+            state, sample, rows[settles], Run(*(value[settles] for value in run)), scale[settles], rests[settles]
+        )
         held = (np.abs(run.length) > TEACHES) & (found.visits[rows] >= VISITS) | settles
         run.length[settles] = 0.0
         state[RUN:HOUR, rows] = run
@@ -179,33 +185,30 @@ class SignificanceBank(Columns):
         length = np.where(goes_on, run.length + side, np.where(missed > 1, 0.0, run.length))
         elapsed = np.minimum(elapsed, HOUR_S)
         weight = np.maximum(_share(4 * elapsed, self.settle_s, FEWEST), 1 / np.maximum(np.abs(length), 1))
-        weight *= goes_on
         change = nearer - run.offset
         offset = run.offset + weight * change
         unrest = _moved(run.unrest, np.abs(change), weight)
         return Run(length, missed, run.since, run.lasted + elapsed, offset, unrest)
-
-    def _is_settled(self, run: Run, scale: Array) -> Bools:
-        rests = RESTLESS * scale >= TO_SIGMA * run.unrest
-        settled: Bools = (np.abs(run.length) >= FEWEST) & (run.lasted >= np.where(rests, 1, PATIENCE) * self.settle_s)
-        return settled
 
     def _tire(self, state: Any, rows: Rows) -> None:
         """With each run it takes more to say so again."""
         state[FATIGUE, rows] += 1
         state[TIRED, rows] = np.log1p(state[FATIGUE, rows])
 
-    def _move(self, state: Any, sample: Sample, rows: Rows, nearer: Array, run: Run) -> None:
+    def _move(self, state: Any, sample: Sample, rows: Rows, run: Run, scale: Array, rests: Bools) -> None:
         """The series are at a new level: what is expected of them moves there, at all hours."""
         if not rows.size:
             return
-        before = sample.values[rows] - nearer
+        is_seen = state[SEEN:, rows] > 0
+        before = np.sum(state[HOUR:SEEN, rows] * is_seen, axis=0) / is_seen.sum(axis=0)
+        state[MOVED, rows] = run.offset
         state[MEAN, rows] += run.offset
-        state[HOUR:SEEN, rows] += run.offset * (state[SEEN:, rows] > 0)
-        for row in (SPREAD, SEASON_SPREAD):
-            state[row, rows] = np.maximum(state[row, rows], run.unrest)
+        state[HOUR:SEEN, rows] += run.offset * is_seen
+        for row in (SPREAD, SEASON_SPREAD):  # of a run that does not rest, its own spread would hide what comes
+            state[row, rows] = np.maximum(state[row, rows], np.minimum(run.unrest, RESTLESS * scale / TO_SIGMA))
         columns = (rows + sample.first, run.since, _of(sample.t, rows), before, before + run.offset)
-        self.new_levels += [NewLevel(int(row), *map(float, one)) for row, *one in zip(*columns, strict=True)]
+        told = zip(*(column.tolist() for column in (*columns, rests)), strict=True)
+        self.new_levels += [NewLevel(*one) for one in told]
 
     def _learn(self, state: Any, sample: Sample, found: Deviation, held: Rows) -> None:
         """Level, hour of the day and their spreads take the samples in, but for the series that are held.
@@ -351,8 +354,10 @@ class Significance(OneSeries):
     the same hour on several days makes that hour unknown, and where c < 2 nothing is held. Its offset o is the mean of
     how far off its samples are, and u the mean absolute deviation from o: exponentially weighted, with q/(1 + q), q = 4
     min(Δ, 1 h)/``settle_h``, at most 1/24 and at least one over the length of the run. When the run is 24 samples long
-    and has lasted ``settle_h``, counting no gap for more than an hour, and 1.2533 u is at most 2 scales, or after three
-    times as long, it is a new level: m and all b move by o, s and S become at least u, and ``bank.new_levels`` says so.
+    and has lasted ``settle_h``, counting no gap for more than an hour, and rests (1.2533 u is at most 2 scales), or
+    after three times as long, or after an hour if o takes back the last move by within 2 scales, it is a new level: m
+    and all b move by o, s and S become at least u, or 2 scales of mean absolute deviation if that is less, and
+    ``bank.new_levels`` says so: from the mean of the b to that plus o.
 
     Parameters
     ----------
@@ -366,7 +371,7 @@ class Significance(OneSeries):
         Share of the range so far that a scale is at least: with a threshold of 5, a move by 2.5 % of the range or less
         is never an alarm.
     range_days, fatigue_days
-        Days over which the range and the number of alarms are forgotten.
+        Days over which the range and the number of runs are forgotten.
     settle_h
         Hours after which a run is a new level: a whole day, because a level is one at all its hours.
     warm_up
