@@ -28,7 +28,7 @@ from observability.model import Array
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-SEPARATORS = (",", ";", "\t")
+SEPARATORS = (";", ",", "\t")  # beside semicolons, as many commas may be decimal signs
 TIMESTAMP_NAMES = ("timestamp", "time", "datetime", "date", "ts")
 VALUE_NAMES = ("value", "y")
 NO_VALUE = {"", "-", "na", "n/a", "nan", "none", "null"}

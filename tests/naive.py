@@ -268,7 +268,7 @@ class NoveltyNaive:
         by_week = value - self.weeks.get(self._week(t), value)
         return {
             "value": value,
-            "size": value / (magnitude + self._floor()),
+            "size": value / max(magnitude + self._floor(), abs(value) / 1000, 1e-300),
             "away": away,
             "fast": self._smoothed("fast", unusual, t, self.fast_s),
             "middle": self._smoothed("middle", by_hour, t, 3 * self.fast_s),
@@ -346,7 +346,7 @@ class SignificanceNaive:
         self.settle_s, self.warm_up, self.threshold = 3600 * settle_h, warm_up, threshold
         self.n, self.last = 0, -math.inf
         self.level = self.spread = self.hours_spread = 0.0
-        self.hours, self.visits, self.of_hours = {}, {}, 0
+        self.hours, self.visits, self.off, self.of_hours = {}, {}, {}, 0
         self.low = self.high = None
         self.fatigue, self.run, self.moved = 0.0, None, 0.0
         self.new_levels = []
@@ -432,13 +432,17 @@ class SignificanceNaive:
             self.hours_spread += weight * (abs(d) - self.hours_spread)
 
     def _count_hour(self, t, value, is_held):
-        """A sample that is held makes the hour less known."""
-        hour = self._hour(t)
-        visits = self.visits.get(hour, 0.0)
-        self.hours.setdefault(hour, value)
-        part = self._part(t)
-        self.visits[hour] = max(visits - part, 0.0) if is_held else min(visits + part, self.season_days)
+        """An hour that is held on two days, with nothing as expected in between, is unknown again."""
+        hour, part = self._hour(t), self._part(t)
+        visits, off = self.visits.get(hour, 0.0), self.off.get(hour, 0.0)
         self.of_hours += visits >= 1
+        if not is_held:
+            self.hours.setdefault(hour, value)
+            self.visits[hour] = min(visits + part, self.season_days)
+        elif off + part >= 2 - 1e-9:
+            self.visits[hour], off = 0.0, -part
+            del self.hours[hour]
+        self.off[hour] = 0.0 if self.run is None else off + part * is_held
 
     def _widen(self, value):
         if self.low is None:
@@ -449,7 +453,7 @@ class SignificanceNaive:
         self.low, self.high = min(self.low, value), max(self.high, value)
 
     def _forget(self, elapsed):
-        share = elapsed / self.range_s
+        share = min(elapsed / self.range_s, 1.0)
         self.low, self.high = self.low + share * (self.level - self.low), self.high + share * (self.level - self.high)
         self.fatigue /= 1 + elapsed / self.fatigue_s
 
@@ -501,7 +505,7 @@ class SignificanceNaive:
 
     def _move(self, t, scale):
         offset, spread = self.run["mean"], min(self.run["spread"], 2 * scale / 1.2533)
-        before = sum(self.hours.values()) / len(self.hours)
+        before = sum(self.hours.values()) / len(self.hours) if self.hours else self.level
         self.new_levels.append((self.run["since"], t, before, before + offset, self._rests(scale)))
         self.level, self.moved = self.level + offset, offset
         self.hours = {hour: mean + offset for hour, mean in self.hours.items()}

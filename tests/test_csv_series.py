@@ -145,7 +145,7 @@ def test_an_index_that_is_named_as_the_time_is_taken_for_it_with_a_warning(tmp_p
 
 
 @pytest.mark.parametrize(
-    "rows", ["100000000,1\n", "1704110400,1\n0,2\n1704110400,3\n", "1965-01-01,1\n1965-01-02,1\n0,2\n"]
+    "rows", ["100000000,1\n", "1704110400,1\n0,2\n1704110400,3\n", "1965-01-01T00:00Z,1\n1965-01-02T00:00Z,1\n0,2\n"]
 )
 def test_what_may_be_time_needs_no_name(tmp_path: Path, rows: str) -> None:
     assert read(tmp_path, f"when,cpu\n{rows}").warnings == ()

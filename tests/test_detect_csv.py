@@ -190,16 +190,14 @@ HINT = "a clock change? write the zone, or UTC"
 def test_an_hour_that_repeats_in_local_times_may_be_a_clock_change(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], minutes: int, zone: str, is_asked: bool
 ) -> None:
-    """Half an hour of jitter aside, from row 120 on the clock is an hour behind."""
+    """From row 120 on, which is on line 122, the clock is an hour behind."""
     clock = [START + 60 * minutes * k - 3600 * (k >= 120) for k in range(N)]
     times = [datetime.fromtimestamp(second, UTC).strftime(f"%Y-%m-%dT%H:%M:%S{zone}") for second in clock]
     detect("--csv", save(tmp_path / "a.csv", times, walk()[1]), "--out", tmp_path / "o.csv", "--channel", EWMA)
     printed = capsys.readouterr().err
+    where = "the first on line 122" if minutes == 60 else "line 122 is earlier than the row before it"
+    assert f"({where}{f'; {HINT}' if is_asked else ''})" in printed
     assert printed.count(HINT) == is_asked
-    assert (
-        re.search(rf"on line 122; {re.escape(HINT)}\)|line 122 is earlier.*; {re.escape(HINT)}\)", printed)
-        or not is_asked
-    )
 
 
 @pytest.mark.parametrize("order", ["doubled", "backwards", "half a day"])
@@ -405,10 +403,10 @@ def test_a_program_that_is_interrupted(tmp_path: Path, out: str, left: str) -> N
     """It waits for the pipe, which is open for writing only once it reads."""
     os.mkfifo(tmp_path / "pipe")
     command = [str(SCRIPTS / "postga"), "detect", "--csv", "pipe", "--out", out, "--channel", EWMA]
-    with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as process:
-        with (tmp_path / "pipe").open("wb"):
-            process.send_signal(signal.SIGINT)
-            printed = process.communicate(timeout=30)[1]
+    program = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True)
+    with program as process, (tmp_path / "pipe").open("wb"):
+        process.send_signal(signal.SIGINT)
+        printed = process.communicate(timeout=30)[1]
     assert (process.returncode, printed) == (130, f"interrupted: {left}.\n")
 
 

@@ -230,7 +230,7 @@ LEARNED = pytest.mark.xfail(reason="nothing is held where an hour was seen for l
 
 
 @pytest.mark.parametrize(
-    "hours", [pytest.param(30, marks=LEARNED), pytest.param(50, marks=LEARNED), 80], ids="after {} hours".format
+    "hours", [pytest.param(30, marks=LEARNED), 50, 80], ids="after {} hours".format
 )
 def test_an_incident_of_the_first_days_is_not_normal_either(hours):
     """Four hours at 20 standard deviations: said to its end, and forgotten after it."""
@@ -342,12 +342,13 @@ class TestLevels:
             assert after - before == pytest.approx(SHIFT, abs=0.6)
 
     def test_what_a_burst_was_is_not_the_level(self, shifts):
+        """But for a part of it that is small among a day's samples, of which hourly ones are few."""
         for ((since, _, before, after),) in shifts.told("burst, and a higher level"):
             assert since == 110
             assert after - before == pytest.approx(1.5 * SHIFT, abs=0.8)
         for ((since, _, before, after),) in shifts.told("burst to a level"):
             assert 0 <= since <= 10
-            assert after - before == pytest.approx(SHIFT, abs=1.5)
+            assert after - before == pytest.approx(SHIFT, abs=1.5 if shifts.day > 24 else 2.5)
 
     @pytest.mark.parametrize("length", [10, 60, 200])
     def test_after_a_burst_everything_is_as_before(self, shifts, length):

@@ -146,7 +146,7 @@ class Columns(ABC):
         if values.shape != self.state.shape[1:]:
             raise ValueError(f"values must have the shape {self.state.shape[1:]}, and have {values.shape}")
         score = np.zeros(values.size)
-        t = t if isinstance(t, np.ndarray) else float(t)
+        t = t if isinstance(t, np.ndarray) and t.ndim else float(t)
         with np.errstate(all="ignore"):  # what is not scored may be inf or NaN on its way
             for first in range(0, values.size, BLOCK):
                 block = slice(first, first + BLOCK)

@@ -139,7 +139,7 @@ class NoveltyBank(Columns):
             first = state[AGE] == 0
             floor[first], away[first] = TINY, 0.0
             magnitude = np.where(first, size, magnitude)
-        np.divide(y, magnitude + floor, out=signals[SIZE])
+        np.divide(y, np.maximum(magnitude + floor, FLOOR * size + TINY), out=signals[SIZE])
         unusual = self._clipped(away / (state[DEVIATION] + floor))
         by_hour, hour_news = self._by_hour(state, sample, weights, floor)
         by_week, week_news = _by_week(state, sample, weights)
@@ -262,7 +262,8 @@ class Novelty(OneSeries):
 
     Seven signals y are made of each value v, which arrives at t, Δ seconds after the one before it:
 
-    - v itself; v − m; and v / (L + f), where m is the level of v, L that of |v|, f = 0.001 · (max v − min v);
+    - v itself; v − m; and v / (L + f), where m is the level of v, L that of |v|, f = 0.001 · (max v − min v),
+      and the divisor is at least 0.001 |v|;
     - z₁ smoothed over ``fast_h``, where z₁ = (v − m) / (s + f) and s is the level of |v − m|;
     - z₂ smoothed over 3 and over 9 ``fast_h``, where z₂ = (v − b) / (sₕ + ``common`` · S + f), b is the expected value
       of this hour of the day (UTC), sₕ its mean deviation, and S, over 9 ``fast_h``, the mean deviation of all hours;
@@ -271,13 +272,14 @@ class Novelty(OneSeries):
     Levels are exponentially weighted means over ``level_h``, in which all samples count alike at first; a weight is
     1 − e^(−min(Δ, 300 s)/memory), so that memories are in seconds, and in samples where these are rarer than every
     5 minutes, and no sample counts for a gap. b and sₕ take in ``hour_rate`` of an hour's samples per visit, w
-    ``week_rate``: 1 − (1 − rate)^(min(Δ, 1 h)/1 h). The first sample of a bin is what the bin expects.
+    ``week_rate``: 1 − (1 − rate)^(min(Δ, 1 h)/1 h). The first sample of a bin is what the bin expects,
+    and its sₕ is S then. In S, too, all samples count alike at first.
 
     Each signal has a range [lowest, highest]. Outside of it by q widths, at most 10, a signal gives ln(1 + q/``unit``)
     as evidence; a record of the third signal is measured on the scale of asinh. The evidence E of a sample is the sum
-    over its signals. It was told if there is a score: E − ``tire`` · ln(1 + F), unless that is negative, or less than
-    ``rest_h`` have passed since the evidence E′ was told and E is at most ``again`` · E′. Then F, which halves every
-    ``recover_h``, grows by E, or by E − E′ in the other case.
+    over its signals. It was told if there is a score: E − ``tire`` · ln(1 + F), unless that is negative, or no more
+    than ``rest_h`` have passed since the evidence E′ was told and E is at most ``again`` · E′. Then F, which halves
+    every ``recover_h``, grows by E, or by E − E′ within ``rest_h``.
 
     Parameters
     ----------

@@ -28,7 +28,8 @@ SAME = 1e-12  # of the series' largest value: what rounding may move it by
 TINY = 1e-300  # keeps 0/0 a number
 FARTHEST = 200.0  # scales, beyond which more says nothing more
 START_UP = 10  # samples that are learned as they are, before any is limited
-VISITS = 2  # of an hour of the day, before it is expected to look like that again
+VISITS = 2  # of an hour of the day, before it is expected to look like that again; and off it, before it is not
+ROUNDING = 1e-9  # of an hour: what its parts may lack
 GOES_ON = 3.0  # scales on the same side of what is expected: a run of such samples may be a new level
 TEACHES = 3  # samples of a run that are learned; what comes then is held back until the run is over or settled
 FEWEST = 24  # samples of a run that can be a new level
@@ -41,7 +42,8 @@ SPREADS = slice(SPREAD, SEASON_SPREAD + 1)
 RUN, MISSED, SINCE, LASTED, OFFSET, UNREST = range(MOVED + 1, MOVED + 7)
 HOUR = UNREST + 1
 SEEN = HOUR + HOURS
-ROWS = SEEN + HOURS
+OFF = SEEN + HOURS
+ROWS = OFF + HOURS
 
 Bools = NDArray[np.bool_]
 Rows = NDArray[np.intp]  # the numbers of some of a block's series
@@ -199,8 +201,9 @@ class SignificanceBank(Columns):
         """The series are at a new level: what is expected of them moves there, at all hours."""
         if not rows.size:
             return
-        is_seen = state[SEEN:, rows] > 0
-        before = np.sum(state[HOUR:SEEN, rows] * is_seen, axis=0) / is_seen.sum(axis=0)
+        is_seen = state[SEEN:OFF, rows] > 0
+        of_hours = np.sum(state[HOUR:SEEN, rows] * is_seen, axis=0) / np.maximum(is_seen.sum(axis=0), 1)
+        before = np.where(is_seen.any(axis=0), of_hours, state[MEAN, rows])
         state[MOVED, rows] = run.offset
         state[MEAN, rows] += run.offset
         state[HOUR:SEEN, rows] += run.offset * is_seen
@@ -223,7 +226,7 @@ class SignificanceBank(Columns):
         reach = found.scales
         reach *= self.limit
         youngest = min(found.youngest, state[SEASON_COUNT].min())
-        is_young = not sample.whole or youngest < START_UP or found.rarest < VISITS
+        is_young = youngest < START_UP or found.rarest < VISITS
         is_young = is_young or np.min(np.minimum(level, spread)) < 1 / (youngest + 1)
         longest: Any = np.inf
         if is_young:
@@ -243,24 +246,38 @@ class SignificanceBank(Columns):
             changes[0] += (state[COUNT] == 0) * sample.values
         changes[0] *= level
         changes[1] *= part / (visits + part + TINY if found.rarest < self.season_days else self.season_days + part)
-        changes[1, first_visit] = sample.values[first_visit]
+        changes[1, first_visit] = (sample.values - state[found.at])[first_visit]
         sizes *= spread
         state[MEAN] += changes[0]
         spreads += sizes
         state[found.at] += changes[1]
         state[COUNT] += sample.new
         state[SEASON_COUNT] += sample.new & (visits >= 1) if is_young else 1
-        if found.rarest < self.season_days or held.size:
+        if found.rarest < self.season_days:
             visits = np.minimum(visits + part, self.season_days)
-            visits[held] = np.maximum(found.visits - part, 0.0)[held]
+            visits[held] = found.visits[held]
             put(state, cells(SEEN, HOURS, sample.hours), visits, sample)
+        self._count_off(state, sample, held, part)
+
+    def _count_off(self, state: Any, sample: Sample, held: Rows, part: Time) -> None:
+        """An hour that is held back on ``VISITS`` days, with no sample as expected in between, is unknown again."""
+        at = cells(OFF, HOURS, sample.hours)
+        off = state[at]
+        if not held.size and off.max() == 0:
+            return
+        off[held] += _of(part, held)
+        forgotten = held[off[held] >= VISITS - ROUNDING]
+        seen = state[cells(SEEN, HOURS, sample.hours)]
+        seen[forgotten] = off[forgotten] = 0.0
+        off[(state[RUN] == 0) & sample.new] = 0.0
+        state[at], state[cells(SEEN, HOURS, sample.hours)] = off, seen
 
     def _at_first(self, state: Any, found: Deviation, level: Time, spread: Time) -> tuple[Array, Two, Two]:
         """The first samples count alike, and as they are: weights for the level and, two, for the spreads; and how far
         the spreads may reach, which for the hour of the day is less than for its mean."""
         count, season_count = state[COUNT], state[SEASON_COUNT]
         alike = 1 / (count + 1)
-        of_season = np.maximum(np.maximum(spread, alike), 1 / (season_count + 1)) * (found.visits >= 1)
+        of_season = np.maximum(spread, 1 / (season_count + 1)) * (found.visits >= 1)
         reach = found.scales  # by now
         reach[0, count < START_UP] = reach[1, season_count < START_UP] = np.inf
         longest = reach.copy()
@@ -292,7 +309,7 @@ class SignificanceBank(Columns):
         elapsed = np.clip(_of(sample.elapsed, rows), HOUR_S, DAY_S)
         mean = state[MEAN, rows]
         for row in (LOW, HIGH):
-            state[row, rows] = _moved(state[row, rows], mean, elapsed / self.range_s)
+            state[row, rows] = _moved(state[row, rows], mean, np.minimum(elapsed / self.range_s, 1.0))
         state[FATIGUE, rows] /= 1 + elapsed / self.fatigue_s
         state[TIRED, rows] = np.log1p(state[FATIGUE, rows])
         self._lay_floor(state, rows)
@@ -348,16 +365,17 @@ class Significance(OneSeries):
       the first sample of an hour they shrink towards m by g/``range_days`` of the way, and F is divided by
       1 + g/``fatigue_days``, where g is Δ within an hour and a day.
 
-    A run begins when the first term of the score reaches ``threshold``, goes on with each sample more than 3 scales off
-    on the same side, and ends with the second in a row that is not; off from b if S < s, else from m. From its fourth
-    sample on, a run is held: it is not learned, but of the range, and c shrinks by p in place of growing. What comes at
-    the same hour on several days makes that hour unknown, and where c < 2 nothing is held. Its offset o is the mean of
-    how far off its samples are, and u the mean absolute deviation from o: exponentially weighted, with q/(1 + q), q = 4
-    min(Δ, 1 h)/``settle_h``, at most 1/24 and at least one over the length of the run. When the run is 24 samples long
-    and has lasted ``settle_h``, counting no gap for more than an hour, and rests (1.2533 u is at most 2 scales), or
-    after three times as long, or after an hour if o takes back the last move by within 2 scales, it is a new level: m
-    and all b move by o, s and S become at least u, or 2 scales of mean absolute deviation if that is less, and
-    ``bank.new_levels`` says so: from the mean of the b to that plus o.
+    A run begins when the first term of the score of a warm series reaches ``threshold``, goes on with each sample more
+    than 3 scales off on the same side, and ends with the second in a row that is not; off from b if S < s, else from m.
+    From its fourth sample on, and where c ≥ 2, a run is held: of it only the range is learned. An hour that was held
+    for two hours in all, with no sample outside of runs in between, is unknown again, as if c were 0: what comes at the
+    same hour day after day becomes what is expected. Its offset o is the mean of how far off its samples are, and u the
+    mean absolute deviation from o: exponentially weighted, with q/(1 + q), q = 4 min(Δ, 1 h)/``settle_h``, at most 1/24
+    and at least one over the length of the run. When the run is 24 samples long and has lasted ``settle_h``, counting
+    no gap for more than an hour, and rests (1.2533 u is at most 2 scales), or after three times as long, or after an
+    hour if o takes back the last move by within 2 scales, it is a new level: m and all b move by o, s and S become at
+    least u, or 2 scales of mean absolute deviation if that is less, and ``bank.new_levels`` says so: from the mean of
+    the b to that plus o.
 
     Parameters
     ----------
@@ -379,7 +397,7 @@ class Significance(OneSeries):
     threshold
         Score of an alarm; it takes part in learning, too: see above.
 
-    State: 66 floats. A missing sample (NaN, ±inf, beyond ±1e300), and one that is not later than the last, scores 0 and
+    State: 90 floats. A missing sample (NaN, ±inf, beyond ±1e300), and one that is not later than the last, scores 0 and
     is not learned. The alarms do not change when the values are scaled, shifted or negated, nor when the clock is set
     to another time zone by whole hours. Source: the EWMA control chart (Roberts, "Control chart tests based on
     geometric moving averages", Technometrics 1, 1959), with mean absolute deviations and limited residuals for
