@@ -439,10 +439,12 @@ class SignificanceNaive:
         if not is_held:
             self.hours.setdefault(hour, value)
             self.visits[hour] = min(visits + part, self.season_days)
-        elif off + part >= 2 - 1e-9:
-            self.visits[hour], off = 0.0, -part
-            del self.hours[hour]
-        self.off[hour] = 0.0 if self.run is None else off + part * is_held
+        elif self.run is not None and self.run["s"] < self.settle_s:
+            off += part
+            if off >= 2 - 1e-9:
+                self.visits[hour], off = 0.0, 0.0
+                del self.hours[hour]
+        self.off[hour] = 0.0 if self.run is None else off
 
     def _widen(self, value):
         if self.low is None:

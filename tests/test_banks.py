@@ -14,8 +14,10 @@ from naive import EwmaNaive, NoveltyNaive, SignificanceNaive
 from observability.detection import bank as bank_module
 from observability.detection.bank import BLOCK
 from observability.detection.ewma import EwmaBank, EwmaZScore
-from observability.detection.novelty import Novelty, NoveltyBank
-from observability.detection.significance import Significance, SignificanceBank
+from observability.detection.novelty import Novelty
+from observability.detection.novelty_bank import NoveltyBank
+from observability.detection.significance import Significance
+from observability.detection.significance_bank import SignificanceBank
 
 NAN, INF = float("nan"), float("inf")
 START, STEP = 1_763_424_000.0, 60.0  # 2025-11-18T00:00:00Z, and a minute

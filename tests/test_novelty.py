@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from made import MADE, SHORT_NOVELTY
 
-from observability.detection.novelty import HIGH, SIZE, NoveltyBank
+from observability.detection.novelty_bank import HIGH, SIZE, NoveltyBank
 
 START, MINUTE, HOUR = 1_763_424_000.0, 60.0, 3600.0  # 2025-11-18T00:00:00Z
 

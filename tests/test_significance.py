@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from made import MADE, NAN, SHORT_SIGNIFICANCE
 
-from observability.detection.significance import MEAN, SEASON_SPREAD, SignificanceBank
+from observability.detection.significance_bank import MEAN, SEASON_SPREAD, SignificanceBank
 
 START, MINUTE, HOUR, DAY = 1_763_424_000.0, 60.0, 3600.0, 86_400.0  # 2025-11-18T00:00:00Z
 TO_SIGMA = 1.2533
@@ -229,9 +229,7 @@ def test_a_younger_neighbour_changes_nothing():
 LEARNED = pytest.mark.xfail(reason="nothing is held where an hour was seen for less than two hours")
 
 
-@pytest.mark.parametrize(
-    "hours", [pytest.param(30, marks=LEARNED), 50, 80], ids="after {} hours".format
-)
+@pytest.mark.parametrize("hours", [pytest.param(30, marks=LEARNED), 50, 80], ids="after {} hours".format)
 def test_an_incident_of_the_first_days_is_not_normal_either(hours):
     """Four hours at 20 standard deviations: said to its end, and forgotten after it."""
     noise = np.random.default_rng(4).normal(size=5 * 24 * 60)

@@ -17,8 +17,8 @@ from observability.definitions import Channel
 from observability.detection import foreign
 from observability.detection.bank import Bank, Reading, Time, Track, nothing
 from observability.detection.ewma import EwmaBank
-from observability.detection.novelty import NoveltyBank
-from observability.detection.significance import SignificanceBank
+from observability.detection.novelty_bank import NoveltyBank
+from observability.detection.significance_bank import SignificanceBank
 from observability.errors import ConfigError
 from observability.model import Array
 
