@@ -58,7 +58,8 @@ class Deviation(NamedTuple):
     hour: Array  # the difference from the hour of the day, or from the level where the hour was not seen often enough
     scale: Array  # likewise
     outside: Array  # distance from the interval between level and hour of the day; within it, not above 0
-    youngest: float  # the fewest samples that one of the series has learned
+    youngest: float  # the fewest samples that one of the series has learned, or less if all are warm
+    fewest: float  # the fewest of them at an hour that had been seen
     rarest: float  # the fewest visits of the hour
     at: Any  # where the means of the hour are in the state
     visits: Array
@@ -140,7 +141,8 @@ class SignificanceBank(Columns):
     def _deviation(self, state: Any, sample: Sample) -> Deviation:
         y, size, at = sample.values, sample.values.size, cells(HOUR, HOURS, sample.hours)
         seen = state[cells(SEEN, HOURS, sample.hours)]
-        youngest, rarest = state[COUNT].min(), seen.min()
+        fewest, rarest = state[SEASON_COUNT].min(), seen.min()
+        youngest = fewest if fewest >= self.warm_up else state[COUNT].min()
         differences, scales = self.scratch[:2, :size], self.scratch[2:, :size]
         level = np.subtract(y, state[MEAN], out=differences[0])
         hour = np.subtract(y, state[at], out=differences[1])
@@ -154,7 +156,7 @@ class SignificanceBank(Columns):
             hour, scale = np.where(is_daily, hour, level), np.where(is_daily, scale, scales[0])
         outside, below = np.minimum(level, hour), np.maximum(level, hour)
         np.maximum(outside, np.negative(below, out=below), out=outside)
-        return Deviation(differences, scales, hour, scale, outside, youngest, rarest, at, seen)
+        return Deviation(differences, scales, hour, scale, outside, youngest, fewest, rarest, at, seen)
 
     def _runs(self, state: Any, sample: Sample, found: Deviation, scales: Array) -> Rows:
         """Runs of samples far off on one side begin, go on, end and settle. Gives the series that are not to learn."""
@@ -218,15 +220,13 @@ class SignificanceBank(Columns):
         What is not to be learned is made to change nothing, so that all series can be added to in place.
         """
         visits, spreads = found.visits, state[SPREADS]
-        elapsed = np.minimum(sample.elapsed, DAY_S)
-        part = np.minimum(elapsed, HOUR_S) / HOUR_S
+        elapsed, part = _at_most(sample.elapsed, DAY_S), _at_most(sample.elapsed, HOUR_S) / HOUR_S
         level = _share(elapsed, self.level_s, self.level_samples)
         spread: Any = _share(elapsed, self.spread_s, self.spread_samples)
         reach = found.scales
         reach *= self.limit
-        youngest = min(found.youngest, state[SEASON_COUNT].min())
-        is_young = youngest < START_UP or found.rarest < VISITS
-        is_young = is_young or np.min(np.minimum(level, spread)) < 1 / (youngest + 1)
+        least = min(level, spread) if isinstance(level, float) else np.minimum(level, spread).min()
+        is_young = found.fewest < START_UP or found.rarest < VISITS or least < 1 / (found.fewest + 1)
         longest: Any = np.inf
         if is_young:
             level, spread, longest = self._at_first(state, found, level, spread)
@@ -245,12 +245,13 @@ class SignificanceBank(Columns):
             changes[0] += (state[COUNT] == 0) * sample.values
         changes[0] *= level
         changes[1] *= part / (visits + part + TINY if found.rarest < self.season_days else self.season_days + part)
-        changes[1, first_visit] = (sample.values - state[found.at])[first_visit]
+        if first_visit.size:
+            changes[1, first_visit] = (sample.values - state[found.at])[first_visit]
         sizes *= spread
         state[MEAN] += changes[0]
         spreads += sizes
         state[found.at] += changes[1]
-        state[COUNT] += sample.new
+        state[COUNT] += 1 if sample.whole else sample.new
         state[SEASON_COUNT] += sample.new & (visits >= 1) if is_young else 1
         if found.rarest < self.season_days:
             visits = np.minimum(visits + part, self.season_days)
@@ -327,8 +328,12 @@ def _nearer(state: Any, found: Deviation) -> Array:
 
 def _share(elapsed: Time, memory_s: float, fewest: float) -> Time:
     """The weight of a sample in a memory of so many seconds, or of ``fewest`` samples if that is longer."""
-    share = elapsed / (elapsed + memory_s)
-    return min(share, 1 / fewest) if isinstance(share, float) else np.minimum(share, 1 / fewest)
+    share: Time = _at_most(elapsed / (elapsed + memory_s), 1 / fewest)
+    return share
+
+
+def _at_most(value: Any, most: float) -> Any:
+    return min(value, most) if isinstance(value, float) else np.minimum(value, most)
 
 
 def _moved(mean: Array, value: Array, weight: Time) -> Array:
