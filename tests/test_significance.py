@@ -285,7 +285,7 @@ class TestWhatComesBack:
         assert [(round(level.after - level.before), level.settled) for level in levels] == [(10, False)]
 
     def test_what_goes_on_moving_does_not_hide_what_comes(self):
-        """By 50 a day: after three days it is followed. It spreads by dozens then; what counts is at most two scales."""
+        """By 50 a day, it is followed after three days. It spreads by dozens then; at most two scales count."""
         moving = 20 + 50 / self.DAY * np.arange(4 * self.DAY)
         noise = np.random.default_rng(2).normal(size=11 * self.DAY)
         bank = SignificanceBank(1)
