@@ -8,6 +8,7 @@ import pytest
 from benchmarks import figures
 from benchmarks.channel import settings, settings_table
 from observability.definitions import Channel
+from observability.detection.channels import in_effect
 
 # Block → its rows, by their first cells. Without one of them the page does not say how good the detector is.
 ROWS = {
@@ -74,3 +75,17 @@ def test_the_parameters_on_the_page_are_those_in_the_code(name: str, channel: st
     told = [line for line in found[at + 2 :] if line.startswith("|")]
     assert found[at + 1] == line
     assert told == rows, f"{channel} was measured with other parameters; measure it again with --document"
+
+
+@pytest.mark.parametrize("name", ["significance", "novelty"])
+def test_the_section_of_a_channel_gives_its_parameters_as_they_are_shipped(name: str) -> None:
+    """Several stand in one row: "| `hour_rate`, `week_rate` | 0.35, 0.6 | …"."""
+    page = figures.DETECTOR_PAGE.read_text(encoding="utf-8")
+    section = page.partition(f"\n## {name.capitalize()}\n")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| (`[^|]+`) \| ([^|]+) \|", section, re.MULTILINE)
+    told = {
+        parameter.strip("` "): float(value)
+        for parameters, values in rows
+        for parameter, value in zip(parameters.split(","), values.split(","), strict=True)
+    }
+    assert told == in_effect(Channel(name=name))
