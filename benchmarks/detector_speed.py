@@ -4,7 +4,6 @@ one GaussianScorer per series. A million series take about 5 GB of memory and a 
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 import time
 import tracemalloc
@@ -18,14 +17,14 @@ import numpy as np
 from river.anomaly import GaussianScorer
 
 from benchmarks import figures
+from benchmarks.channel import at_least
 from benchmarks.made_up_kpis import Load, Matrix
-from observability.definitions import Channel
+from observability.definitions import DEFAULT_CHANNELS, Channel
 from observability.detection import channels
 from observability.detection.bank import Bank, Time
-from observability.errors import PostgaError
 
 NAMES = ("ewma", "significance", "novelty")
-TOGETHER = ("significance", "novelty")  # what runs where a release file names no detectors
+TOGETHER = tuple(channel.name for channel in DEFAULT_CHANNELS)
 RIVER = "river"
 COLUMNS = {**{name: name for name in NAMES}, RIVER: "river's GaussianScorer"}
 REFERENCE, MILLION = 10_000, 1_000_000
@@ -63,19 +62,11 @@ CASES = {
 
 def main(arguments: Sequence[str] | None = None) -> int:
     given = _given(arguments)
-    try:
-        report = summary({size: measure(size, given.rounds, given.seed) for size in given.series}, about())
-    except PostgaError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
-    except KeyboardInterrupt:
-        print("\ninterrupted.", file=sys.stderr)
-        return 130
-    print(json.dumps(report, indent=1, allow_nan=False) if given.json else table(report))
-    if given.document:
-        page = figures.DETECTOR_PAGE
-        page.write_text(figures.filled_in(page.read_text(encoding="utf-8"), table(report), "speed"), encoding="utf-8")
-    return 0
+    return figures.tell(lambda: measure_all(given.series, given.rounds, given.seed), table, given, "speed")
+
+
+def measure_all(sizes: Sequence[int], rounds: int, seed: int) -> dict[str, Any]:
+    return summary({size: measure(size, rounds, seed) for size in sizes}, about())
 
 
 def about() -> dict[str, Any]:
@@ -273,8 +264,8 @@ def _given(arguments: Sequence[str] | None) -> argparse.Namespace:
     page = figures.DETECTOR_PAGE.relative_to(figures.ROOT)
     sizes = [1000, REFERENCE, 100_000, MILLION]
     parser.add_argument("--series", type=_sizes, default=sizes, help="how many (default: 1000,10000,100000,1000000)")
-    parser.add_argument("--rounds", type=_positive, default=5, help="how often each is timed (default: %(default)s)")
-    parser.add_argument("--seed", type=int, default=3, help="of the random numbers (default: %(default)s)")
+    parser.add_argument("--rounds", type=at_least(1), default=5, help="how often each is timed (default: %(default)s)")
+    parser.add_argument("--seed", type=at_least(0), default=3, help="of the random numbers (default: %(default)s)")
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
     parser.add_argument("--document", action="store_true", help=f"write the tables into {page}")
     return parser.parse_args(arguments)
@@ -283,14 +274,7 @@ def _given(arguments: Sequence[str] | None) -> argparse.Namespace:
 def _sizes(text: str) -> list[int]:
     if not all(part.isdecimal() for part in text.split(",")):
         raise argparse.ArgumentTypeError(f"'{text}' is no list of numbers; write it like 1000,10000")
-    return [_positive(part) for part in text.split(",")]
-
-
-def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{number} is too few; give at least 1")
-    return number
+    return [at_least(1)(part) for part in text.split(",")]
 
 
 if __name__ == "__main__":

@@ -1,14 +1,19 @@
-"""What the benchmarks share: when and where they ran, how far they are, and the page that holds their figures."""
+"""What the benchmarks share: when and where they ran, how far they are, and how and where they tell their figures."""
 
 from __future__ import annotations
 
+import json
 import os
 import platform
 import subprocess
 import sys
+from argparse import Namespace
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
+
+from observability.errors import PostgaError
 
 ROOT = Path(__file__).parents[1]
 DETECTOR_PAGE = ROOT / "docs/detector.md"
@@ -36,6 +41,26 @@ def progress(text: str, total: int) -> Done:
         print(f"\r{text} {bar:─<20} {share:4.0%}", end="\n" if whole == total else "", file=sys.stderr, flush=True)
 
     return done
+
+
+def tell(
+    measure: Callable[[], dict[str, Any]], table: Callable[[dict[str, Any]], str], given: Namespace, block: str
+) -> int:
+    """Measure, print the report or its table, and write the table into its block of the detector's page where that is
+    asked for. Gives the exit code."""
+    try:
+        report = measure()
+    except PostgaError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        print("\ninterrupted.", file=sys.stderr)
+        return 130
+    print(json.dumps(report, indent=1, allow_nan=False) if given.json else table(report))
+    if given.document:
+        page = DETECTOR_PAGE.read_text(encoding="utf-8")
+        DETECTOR_PAGE.write_text(filled_in(page, table(report), block), encoding="utf-8")
+    return 0
 
 
 def about() -> dict[str, str]:

@@ -5,7 +5,6 @@ The data is microsoft/cloud-monitoring-dataset (MIT): a folder with data/KIND/*.
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,7 +20,7 @@ from benchmarks.channel import OFF_BY, at_least, jittered, settings, settings_ta
 from benchmarks.event_scoring import Counts, Flags, count, total
 from observability.definitions import Channel
 from observability.detection import channels
-from observability.errors import ConfigError, PostgaError
+from observability.errors import ConfigError
 from observability.model import Array
 
 COLUMNS = ("TimeStamp", "Value", "Label")
@@ -50,21 +49,12 @@ class LabelledSeries:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     given = _given(arguments)
-    try:
-        channel = channels.parse_channel(given.channel)
-        series = read(given.data)
-        report = measure(series, channel, given.draws if given.robustness else 0, given.seed)
-    except PostgaError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
-    except KeyboardInterrupt:
-        print("\ninterrupted.", file=sys.stderr)
-        return 130
-    print(json.dumps(report, indent=1, allow_nan=False) if given.json else table(report))
-    if given.document:
-        page = figures.DETECTOR_PAGE
-        page.write_text(figures.filled_in(page.read_text(encoding="utf-8"), table(report), "kpi"), encoding="utf-8")
-    return 0
+    return figures.tell(lambda: _measured(given), table, given, "kpi")
+
+
+def _measured(given: argparse.Namespace) -> dict[str, Any]:
+    channel = channels.parse_channel(given.channel)
+    return measure(read(given.data), channel, given.draws if given.robustness else 0, given.seed)
 
 
 def read(folder: Path) -> list[LabelledSeries]:

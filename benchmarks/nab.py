@@ -9,7 +9,6 @@ channel's own, which were chosen on all files, so that this figure still knows a
 from __future__ import annotations
 
 import argparse
-import json
 import math
 import sys
 from collections.abc import Sequence
@@ -25,7 +24,7 @@ from benchmarks.nab_corpus import File
 from benchmarks.nab_scoring import PROFILES, Weights, half_tested, sweep, weigh
 from observability.definitions import Channel
 from observability.detection.channels import parse_channel, track
-from observability.errors import ConfigError, PostgaError
+from observability.errors import ConfigError
 from observability.model import Array
 
 SPLITS = 20
@@ -42,22 +41,13 @@ examples:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     given = _given(arguments)
-    try:
-        files = nab_corpus.read(given.nab)
-        channel = parse_channel(given.channel)
-        others = others_of(channel, files, given) if given.robustness else None
-        report = measure(files, channel, others, given.results)
-    except PostgaError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
-    except KeyboardInterrupt:
-        print("\ninterrupted.", file=sys.stderr)
-        return 130
-    print(json.dumps(report, indent=1, allow_nan=False) if given.json else table(report))
-    if given.document:
-        page = figures.DETECTOR_PAGE
-        page.write_text(figures.filled_in(page.read_text(encoding="utf-8"), table(report), "nab"), encoding="utf-8")
-    return 0
+    return figures.tell(lambda: _measured(given), table, given, "nab")
+
+
+def _measured(given: argparse.Namespace) -> dict[str, Any]:
+    files = nab_corpus.read(given.nab)
+    channel = parse_channel(given.channel)
+    return measure(files, channel, others_of(channel, files, given) if given.robustness else None, given.results)
 
 
 class Others(NamedTuple):

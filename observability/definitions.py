@@ -149,6 +149,9 @@ class Channel(Frozen):
     parameters: Mapping[str, int | float | str | bool] = {}
 
 
+DEFAULT_CHANNELS = (Channel(name="significance"), Channel(name="novelty"))
+
+
 class Release(Frozen):
     """A release to watch, with the catalog's defaults filled in: see ``load``."""
 
@@ -165,7 +168,7 @@ class Release(Frozen):
     kpis: Mapping[str, Kpi]
     slos: tuple[Objective, ...]
     maintenance: tuple[Maintenance, ...] = ()
-    channels: tuple[Channel, ...] = (Channel(name="significance"), Channel(name="novelty"))
+    channels: tuple[Channel, ...] = DEFAULT_CHANNELS
     only_of: Mapping[str, tuple[str, ...]] = Field(default={}, description="service → its KPIs, where not all are its")
 
     def kpis_of(self, service: str) -> dict[str, Kpi]:

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 FLAGS = {"out", "timestamp_column", "value_column", "channel", "plot", "as_json"}
 MOST_LEVELS = 10  # of one channel and file, that are told one by one
-DEFAULT_CHANNELS = ("significance", "novelty")
 
 
 def check_flags(context: typer.Context) -> None:
@@ -85,9 +84,10 @@ def _stoppable(files: int, reports: Sequence[Report], is_printed: bool) -> Itera
 
 
 def _channels(texts: Collection[str]) -> list[Channel]:
+    from observability.definitions import DEFAULT_CHANNELS
     from observability.detection.channels import parse_channel
 
-    found = [parse_channel(text) for text in texts or DEFAULT_CHANNELS]
+    found = [parse_channel(text) for text in texts] or [*DEFAULT_CHANNELS]
     names = [channel.name for channel in found]
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice is not None:

@@ -414,6 +414,7 @@ def test_a_file_without_data_among_others_is_no_error(tmp_path: Path) -> None:
     save(tmp_path / "good.csv", *walk())
     save(tmp_path / "short.csv", *walk(3))
     detect("--csv", tmp_path / "*.csv", "--out", tmp_path / "out", "--channel", EWMA)
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["good.csv", "short.csv"]
 
 
 def test_no_file_with_data(tmp_path: Path) -> None:

@@ -203,6 +203,14 @@ def rate(elapsed: Time, memory_s: float) -> Time:
     return 1.0 - np.exp(-elapsed / memory_s)
 
 
+def moved(mean: Array, value: Array, weight: Time, out: Array | None = None) -> Array:
+    """The mean, moved towards the value by that share of the way."""
+    step = np.subtract(value, mean, out=out)
+    step *= weight
+    step += mean
+    return step
+
+
 def cells(base: int, bins: int, hours: Any) -> Any:
     """Where the bins of the hours lie in the state: their row, or the row and the column of each series."""
     return base + hours % bins if isinstance(hours, int) else (base + hours % bins, np.arange(hours.size))

@@ -8,7 +8,19 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from observability.detection.bank import BLOCK, HOUR_S, LAST, Columns, Sample, Time, cells, put, rate, require_positive
+from observability.detection.bank import (
+    BLOCK,
+    HOUR_S,
+    LAST,
+    Columns,
+    Sample,
+    Time,
+    cells,
+    moved,
+    put,
+    rate,
+    require_positive,
+)
 from observability.model import Array
 
 TICK_S, HOURS, WEEK_HOURS = 300.0, 24, 168
@@ -144,10 +156,10 @@ class NoveltyBank(Columns):
         by_week, week_news = _by_week(state, sample, weights)
         inputs = ((FAST, unusual, weights.fast), (MIDDLE, by_hour, weights.middle), (SLOW, by_hour, weights.slow))
         for signal, z, weight in (*inputs, (WEEKLY, by_week, weights.fast)):
-            _moved(state[SMOOTH + signal], z, weight, out=signals[signal])
-        mean = _moved(state[MEAN], y, weights.level)
-        deviation = _moved(state[DEVIATION], np.abs(away), weights.level)
-        level_news = [(MEAN, mean), (DEVIATION, deviation), (MAGNITUDE, _moved(magnitude, size, weights.level))]
+            moved(state[SMOOTH + signal], z, weight, out=signals[signal])
+        mean = moved(state[MEAN], y, weights.level)
+        deviation = moved(state[DEVIATION], np.abs(away), weights.level)
+        level_news = [(MEAN, mean), (DEVIATION, deviation), (MAGNITUDE, moved(magnitude, size, weights.level))]
         return signals, [(SMOOTHED, signals[FAST:]), *level_news, *hour_news, *week_news]
 
     def _by_hour(self, state: Any, sample: Sample, weights: Weights, floor: Array) -> tuple[Array, list[Any]]:
@@ -159,7 +171,7 @@ class NoveltyBank(Columns):
         scale = common * self.common
         scale += spread
         scale += floor
-        new_spread, new_common = _moved(spread, size, weights.hour), _moved(common, size, weights.spread)
+        new_spread, new_common = moved(spread, size, weights.hour), moved(common, size, weights.spread)
         if unseen is not None:
             new_spread, new_common = np.where(unseen, common, new_spread), np.where(unseen, common, new_common)
         return self._clipped(e / scale), [(hour, mean), (spreads, new_spread), (SPREAD, new_common)]
@@ -171,8 +183,7 @@ class NoveltyBank(Columns):
 
     def _surprise(self, records: Records) -> Array:
         """How far outside the ranges the records are."""
-        ends = (np.where(records.signal == SIZE, np.arcsinh(end), end) for end in records[2:])
-        y, low, high = ends
+        y, low, high = (np.where(records.signal == SIZE, np.arcsinh(end), end) for end in records[2:])
         excess = np.maximum(y - high, low - y)
         share = np.minimum(excess / (high - low), WIDEST)
         is_more = excess > SAME * np.maximum(np.abs(low), np.abs(high))
@@ -246,11 +257,3 @@ def _empty() -> Array:
 def _memory_s(share: float) -> float:
     """The memory of a bin that takes in this share of an hour's samples per visit; all of it, and it has none."""
     return HOUR_S / -math.log(1.0 - min(share, 0.999))
-
-
-def _moved(mean: Array, value: Array, weight: Time, out: Array | None = None) -> Array:
-    """The mean, moved towards the value by that share of the way."""
-    moved = np.subtract(value, mean, out=out)
-    moved *= weight
-    moved += mean
-    return moved

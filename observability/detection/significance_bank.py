@@ -16,6 +16,7 @@ from observability.detection.bank import (
     Sample,
     Time,
     cells,
+    moved,
     put,
     require_positive,
 )
@@ -190,7 +191,7 @@ class SignificanceBank(Columns):
         weight = np.maximum(_share(4 * elapsed, self.settle_s, FEWEST), 1 / np.maximum(np.abs(length), 1))
         change = nearer - run.offset
         offset = run.offset + weight * change
-        unrest = _moved(run.unrest, np.abs(change), weight)
+        unrest = moved(run.unrest, np.abs(change), weight)
         return Run(length, missed, run.since, run.lasted + elapsed, offset, unrest)
 
     def _tire(self, state: Any, rows: Rows) -> None:
@@ -311,7 +312,7 @@ class SignificanceBank(Columns):
         elapsed = np.clip(_of(sample.elapsed, rows), HOUR_S, DAY_S)
         mean = state[MEAN, rows]
         for row in (LOW, HIGH):
-            state[row, rows] = _moved(state[row, rows], mean, np.minimum(elapsed / self.range_s, 1.0))
+            state[row, rows] = moved(state[row, rows], mean, np.minimum(elapsed / self.range_s, 1.0))
         state[FATIGUE, rows] /= 1 + elapsed / self.fatigue_s
         state[TIRED, rows] = np.log1p(state[FATIGUE, rows])
         self._lay_floor(state, rows)
@@ -334,11 +335,6 @@ def _share(elapsed: Time, memory_s: float, fewest: float) -> Time:
 
 def _at_most(value: Any, most: float) -> Any:
     return min(value, most) if isinstance(value, float) else np.minimum(value, most)
-
-
-def _moved(mean: Array, value: Array, weight: Time) -> Array:
-    """The mean, moved towards the value by that share of the way."""
-    return mean + weight * (value - mean)
 
 
 def _of(values: Time, rows: Rows) -> Array:
