@@ -6,9 +6,9 @@ keys can be read too, so everything beside them has a default.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field
 
 from observability.definitions import Direction
 from observability.model import Instant, SourceInfo, Window
@@ -212,95 +212,6 @@ class PreReleaseSummary(Artifact):
     service: str = "default"
     days: tuple[DaySummary, ...] = ()
     warnings: tuple[str, ...] = ()
-
-
-class Anomaly(Part):
-    """One episode: crossings of a KPI's threshold that belong together. ``timestamp`` is that of its highest score."""
-
-    timestamp: Instant
-    metric_name: str
-    value: float | None
-    baseline: float | None
-    z_score: float | None
-    severity: Severity
-    category: str
-    id: str | None = None
-    service: str = "default"
-    start: Instant | None = None
-    end: Instant | None = None
-    peak: float | None = None
-    channel: str = "unknown"
-    direction: Literal["up", "down"] | None = None
-    score: float | None = None
-    band: tuple[float | None, float | None] | None = Field(
-        default=None,
-        description="lower and upper end, outside which it raises an alarm, null where it has none; of novelty, only "
-        "the range of the values so far, which is no limit: what was new may be something else",
-    )
-    unit: str = ""
-    coverage: Share | None = None
-    in_maintenance: bool | None = None
-    for_better: bool | None = Field(default=None, description="the KPI moved the good way: unusual, and no harm")
-
-    def is_better(self, way: Direction) -> bool:
-        """Whether the KPI moved the good way: such a move is unusual and no harm."""
-        return self.direction == {Direction.HIGHER_IS_BETTER: "up", Direction.LOWER_IS_BETTER: "down"}.get(way, "")
-
-    def overlaps(self, other: Anomaly) -> bool:
-        """Whether a part of the time is in both; of one without its ends this is not known."""
-        if self.start is None or self.end is None or other.start is None or other.end is None:
-            return False
-        return self.start < other.end and other.start < self.end
-
-
-class NewLevel(Part):
-    """A KPI that moved and did not come back: it left at ``since``, and by ``noticed`` had stayed away long enough."""
-
-    metric_name: str
-    since: Instant
-    noticed: Instant
-    before: float = Field(description="mean of what was expected over the hours of the day, as if it had not moved")
-    after: float
-    settled: bool = Field(default=True, description="it rests at the new level; if false, it is still moving")
-    category: str
-    unit: str = ""
-    service: str = "default"
-    channel: str = "unknown"
-    in_maintenance: bool | None = Field(default=None, description="it began in a maintenance window")
-    anomalies: tuple[str, ...] = Field(
-        default=(),
-        description="ids of the anomalies that the KPI had on its way there: they are the same matter",
-    )
-
-
-class AnomalyEvents(Artifact):
-    """``anomaly_events.json``. A bare list of events is read too."""
-
-    service: str = "default"
-    window: Window | None = None
-    detector: dict[str, Any] = {}
-    scored: dict[str, int] = Field(default={}, description="KPI → how many samples were scored in the window")
-    anomalies: tuple[Anomaly, ...] = ()
-    new_levels: tuple[NewLevel, ...] = Field(default=(), description="KPIs that moved since GA and did not come back")
-    incidents: tuple[dict[str, Any], ...] = ()
-    warnings: tuple[str, ...] = ()
-
-    @property
-    def distinct(self) -> tuple[Anomaly, ...]:
-        """Each matter once: of anomalies of one KPI at one time, as several detectors find them, the most severe. Those
-        in maintenance stand for themselves."""
-        kept: dict[tuple[str, bool], list[Anomaly]] = {}
-        for event in sorted(self.anomalies, key=lambda event: -SEVERITIES.index(event.severity)):
-            others = kept.setdefault((event.metric_name, event.in_maintenance is True), [])
-            if not any(event.overlaps(other) for other in others):
-                others.append(event)
-        found = {id(event) for others in kept.values() for event in others}
-        return tuple(event for event in self.anomalies if id(event) in found)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _bare_list(cls, data: Any) -> Any:
-        return {"anomalies": data} if isinstance(data, list) else data
 
 
 class HealthPart(Part):

@@ -10,9 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from observability.artifacts import AnomalyEvents, DaySummary, HealthReport, PreReleaseSummary, RegressionSummary
+from observability.artifacts import DaySummary, HealthReport, PreReleaseSummary, RegressionSummary
 from observability.definitions import DEFAULT_SERVICE, Release
 from observability.errors import ConfigError
+from observability.events import AnomalyEvents
 from observability.layout import PRE_RELEASE, Layout
 from observability.model import FIRST_DAY, LAST_DAY, Calendar, Window, format_instant
 from observability.store import Store, beside, within

@@ -6,7 +6,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from observability.artifacts import Anomaly, Artifact, NewLevel, Part, Regression, Severity, Share, SloBurnDown, Status
+from observability.artifacts import Artifact, Part, Regression, Severity, Share, SloBurnDown, Status
+from observability.events import Anomaly, NewLevel
 from observability.model import Instant, SourceInfo
 
 

@@ -10,8 +10,6 @@ from typing import Literal
 
 from observability.artifacts import (
     SEVERITIES,
-    Anomaly,
-    AnomalyEvents,
     DaySummary,
     HealthReport,
     PreReleaseSummary,
@@ -19,6 +17,7 @@ from observability.artifacts import (
     RegressionSummary,
     SloBurnDown,
 )
+from observability.events import Anomaly, AnomalyEvents
 from observability.model import LAST_DAY
 from observability.report import KeyMetric, Retrospective
 from retrospective.actions import action_items, process_improvements, recommendations

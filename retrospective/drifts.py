@@ -7,7 +7,8 @@ from itertools import combinations
 from statistics import fmean, median
 from typing import Literal
 
-from observability.artifacts import SEVERITIES, Anomaly, Regression
+from observability.artifacts import SEVERITIES, Regression
+from observability.events import Anomaly
 from observability.model import format_instant
 from observability.report import UnexpectedDrift
 from retrospective.changes import (

@@ -11,7 +11,6 @@ from functools import cached_property
 from observability.artifacts import (
     FLAT_KEYS,
     SHARE_FLOOR,
-    AnomalyEvents,
     DaySummary,
     HealthReport,
     PreReleaseSummary,
@@ -22,6 +21,7 @@ from observability.artifacts import (
 from observability.comparable import has_same_hours, is_mostly_judged
 from observability.definitions import Direction
 from observability.errors import ConfigError
+from observability.events import AnomalyEvents
 from observability.model import FIRST_DAY, LAST_DAY, Calendar
 from observability.units import format_value
 from retrospective.objectives import ObjectiveWeek, counted, from_burn_down

@@ -7,7 +7,8 @@ from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime
 
-from observability.artifacts import SEVERITIES, Anomaly, NewLevel, Regression, SloBurnDown
+from observability.artifacts import SEVERITIES, Regression, SloBurnDown
+from observability.events import Anomaly, NewLevel
 from observability.model import LAST_DAY
 from observability.report import BothFigures, CostAnalysis, Degradation, KeyMetric, LeftOut, Success, UnexpectedDrift
 from observability.units import format_duration, format_value

@@ -5,15 +5,8 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from observability.artifacts import (
-    AnomalyEvents,
-    Artifact,
-    DaySummary,
-    HealthReport,
-    PreReleaseSummary,
-    RegressionSummary,
-    SloReport,
-)
+from observability.artifacts import Artifact, DaySummary, HealthReport, PreReleaseSummary, RegressionSummary, SloReport
+from observability.events import AnomalyEvents
 from observability.report import ReleaseIndex, Retrospective
 
 ARTIFACTS: dict[str, type[Artifact]] = {

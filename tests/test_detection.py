@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 from naive import episodes_naive, ewma_naive
 
 from observability import stages
-from observability.artifacts import AnomalyEvents
 from observability.definitions import Channel, Maintenance
 from observability.detection import anomalies
 from observability.detection.anomalies import join, score_release
@@ -20,6 +19,7 @@ from observability.detection.episodes import MERGE_STEPS, Series
 from observability.detection.episodes import episodes as episodes_of
 from observability.detection.ewma import MAX_Z, EwmaZScore
 from observability.errors import ConfigError
+from observability.events import AnomalyEvents
 from observability.kpi import histogram_quantile
 from observability.model import Samples, Window
 from observability.release import flags_release

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from observability.artifacts import Anomaly, AnomalyEvents, DaySummary, HealthReport, KpiSummary, SloDay
+from observability.artifacts import DaySummary, HealthReport, KpiSummary, SloDay
 from observability.definitions import Direction
+from observability.events import Anomaly, AnomalyEvents
 from observability.judgement.health import LOOK_FIRST, assess
 from observability.model import Window
 from observability.release import flags_release

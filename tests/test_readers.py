@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from observability import stages
-from observability.artifacts import AnomalyEvents, Artifact, DaySummary, HealthReport, RegressionSummary
+from observability.artifacts import Artifact, DaySummary, HealthReport, RegressionSummary
 from observability.errors import ConfigError
+from observability.events import AnomalyEvents
 from observability.judgement.health import assess
 from observability.model import Window
 from observability.store import Store

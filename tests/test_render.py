@@ -10,7 +10,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt  # comes with rich
 
-from observability.artifacts import ComplianceDay, HealthReport, NewLevel, SloBurnDown, Status
+from observability.artifacts import ComplianceDay, HealthReport, SloBurnDown, Status
+from observability.events import NewLevel
 from observability.report import ReleaseIndex, ServiceEntry
 from retrospective.budgets import state
 from retrospective.markdown import code, prose, table

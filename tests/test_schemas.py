@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from observability.artifacts import FLAT_KEYS, AnomalyEvents, Artifact, DaySummary
+from observability.artifacts import FLAT_KEYS, Artifact, DaySummary
+from observability.events import AnomalyEvents
 from scripts.export_schemas import ARTIFACTS, FOLDER, schema_text
 
 GA = "2025-11-18T00:00:00Z"

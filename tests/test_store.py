@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 from observability import store as store_module
-from observability.artifacts import AnomalyEvents, DaySummary
+from observability.artifacts import DaySummary
 from observability.errors import ConfigError
+from observability.events import AnomalyEvents
 from observability.store import Store, beside, within
 
 GA = datetime(2025, 11, 18, tzinfo=UTC)

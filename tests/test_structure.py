@@ -15,6 +15,7 @@ OURS = (*SHIPPED, "benchmarks", "tests")
 MODEL, ERRORS, HTTP_CONFIG = "observability.model", "observability.errors", "observability.http_config"
 DEFINITIONS, REPORT = "observability.definitions", "observability.report"
 ARTIFACTS, KPI, UNITS = "observability.artifacts", "observability.kpi", "observability.units"
+EVENTS = "observability.events"
 COMPARABLE = "observability.comparable"
 TABLE = "observability.week_table"
 PROMQL, RELEASE_YAML = "observability.promql", "observability.release_yaml"
@@ -28,7 +29,8 @@ MAY_IMPORT = {
     MODEL: {ERRORS, HTTP_CONFIG},
     DEFINITIONS: {ERRORS, MODEL},
     ARTIFACTS: {ERRORS, MODEL, DEFINITIONS},
-    REPORT: {ERRORS, MODEL, DEFINITIONS, ARTIFACTS},
+    EVENTS: {MODEL, DEFINITIONS, ARTIFACTS},
+    REPORT: {ERRORS, MODEL, DEFINITIONS, ARTIFACTS, EVENTS},
     COMPARABLE: {MODEL, ARTIFACTS},
     KPI: {ERRORS, MODEL, DEFINITIONS},
     PROMQL: set(),
@@ -37,13 +39,13 @@ MAY_IMPORT = {
     FIELDS: {MODEL, DEFINITIONS, RELEASE_YAML, CHECKS},
     DETECTORS: {DEFINITIONS, RELEASE_YAML, CHANNELS},  # which detectors there are, the detectors know
     "observability.release": {ERRORS, MODEL, DEFINITIONS, RELEASE_YAML, CHECKS, FIELDS, DETECTORS},
-    "observability.judgement": {ERRORS, MODEL, DEFINITIONS, ARTIFACTS, COMPARABLE, KPI, UNITS},
-    "observability.detection": {ERRORS, MODEL, DEFINITIONS, ARTIFACTS, KPI, UNITS},
+    "observability.judgement": {ERRORS, MODEL, DEFINITIONS, ARTIFACTS, EVENTS, COMPARABLE, KPI, UNITS},
+    "observability.detection": {ERRORS, MODEL, DEFINITIONS, ARTIFACTS, EVENTS, KPI, UNITS},
     "observability.sources": {ERRORS, MODEL, HTTP_CONFIG},
     "observability.store": {ERRORS, MODEL, ARTIFACTS},
     TABLE: {COMPARABLE, ERRORS, MODEL, DEFINITIONS, ARTIFACTS, "observability.judgement"},
     "observability.week_text": {MODEL, UNITS, TABLE, "observability.judgement"},
-    "retrospective": {ERRORS, MODEL, DEFINITIONS, ARTIFACTS, COMPARABLE, REPORT, UNITS, "observability.store"},
+    "retrospective": {ERRORS, MODEL, DEFINITIONS, ARTIFACTS, EVENTS, COMPARABLE, REPORT, UNITS, "observability.store"},
 }
 # Commands stand before the stages: neither the stages nor the DAGs, which are another door, know of them.
 BEHIND_THE_COMMANDS = ("observability.stages", "dags")

@@ -5,8 +5,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from observability.artifacts import (
-    Anomaly,
-    AnomalyEvents,
     CostDay,
     DaySummary,
     KpiSummary,
@@ -18,6 +16,7 @@ from observability.artifacts import (
     SloDay,
 )
 from observability.definitions import Direction
+from observability.events import Anomaly, AnomalyEvents
 from observability.model import SourceInfo, Window
 from observability.report import Retrospective
 from retrospective.assemble import assemble

@@ -12,10 +12,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from observability.artifacts import Anomaly, AnomalyEvents, NewLevel
 from observability.definitions import Channel, Maintenance, Release
 from observability.detection.channels import OURS, in_effect, track
 from observability.detection.episodes import Series, episodes, new_levels
+from observability.events import Anomaly, AnomalyEvents, NewLevel
 from observability.kpi import step_values
 from observability.model import Array, Samples, Window
 

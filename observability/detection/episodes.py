@@ -9,10 +9,11 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 
-from observability.artifacts import Anomaly, NewLevel, Severity
+from observability.artifacts import Severity
 from observability.definitions import Kind, Kpi
 from observability.detection.bank import Reading, Track
 from observability.detection.counts import surplus
+from observability.events import Anomaly, NewLevel
 from observability.model import Array, Samples, format_instant
 
 MERGE_STEPS = 5  # crossings at most this many steps apart are one episode

@@ -11,8 +11,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from observability.artifacts import Anomaly, AnomalyEvents, DaySummary, HealthPart, HealthReport, KpiSummary, SloDay
+from observability.artifacts import DaySummary, HealthPart, HealthReport, KpiSummary, SloDay
 from observability.definitions import Direction
+from observability.events import Anomaly, AnomalyEvents
 from observability.judgement.objectives import allowed_events
 from observability.judgement.slo import MIN_COVERAGE, MIN_EVENTS
 from observability.judgement.summary import UNEXPECTED_DRIFT_PERCENT, worse
