@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
     Indices = NDArray[np.intp]
 
+MOST = 256  # files that are scored side by side: more take memory, and little less time each
+
 
 class Level(Frozen):
     """The series moved at ``since``, and by ``noticed`` had not come back for long enough: it has ``settled``, or still
@@ -133,7 +135,6 @@ def score_files(
     ConfigError
         No detector has a channel's name or parameter, or a place cannot be written to.
     """
-    from observability.detection.anomalies import MOST
     from observability.detection.channels import bank_of
 
     thresholds = [bank_of(channel, 0).threshold for channel in channels]

@@ -369,7 +369,7 @@ def stopped_at(monkeypatch: pytest.MonkeyPatch, name: str, *flags: str | Path) -
             raise Stopped(signal.SIGINT)
         return read_series(path, columns)
 
-    monkeypatch.setattr("observability.detection.anomalies.MOST", 1)
+    monkeypatch.setattr("observability.score_csv.MOST", 1)
     monkeypatch.setattr("observability.score_csv.read_series", read)
     with pytest.raises(Stopped) as caught:
         detect(*flags, "--channel", EWMA)
@@ -392,7 +392,7 @@ def test_groups_of_files_are_scored_as_one(tmp_path: Path, monkeypatch: pytest.M
     for seed in range(5):
         save(tmp_path / f"{seed}.csv", *walk(seed=seed))
     detect("--csv", tmp_path / "*.csv", "--out", tmp_path / "one", "--channel", EWMA)
-    monkeypatch.setattr("observability.detection.anomalies.MOST", 2)
+    monkeypatch.setattr("observability.score_csv.MOST", 2)
     detect("--csv", tmp_path / "?.csv", "--out", tmp_path / "two", "--channel", EWMA)
     contents = [[(tmp_path / out / f"{k}.csv").read_bytes() for k in range(5)] for out in ("one", "two")]
     assert contents[0] == contents[1]

@@ -14,10 +14,10 @@ from observability.definitions import Channel, Maintenance
 from observability.detection import anomalies
 from observability.detection.anomalies import join, score_release
 from observability.detection.bank import Reading
-from observability.detection.channels import in_effect, track
-from observability.detection.episodes import MERGE_STEPS, Series
-from observability.detection.episodes import episodes as episodes_of
-from observability.detection.ewma import MAX_Z, EwmaZScore
+from observability.detection.channels import OURS, in_effect, track
+from observability.detection.counts import surplus
+from observability.detection.episodes import MERGE_STEPS, Block, Episodes, Steps, Subject
+from observability.detection.ewma import MAX_Z, EwmaBank, EwmaZScore
 from observability.errors import ConfigError
 from observability.events import AnomalyEvents
 from observability.kpi import histogram_quantile
@@ -39,8 +39,18 @@ PROMPT, SLOW = ewma(0.05, 6.0, 20), ewma(0.01, 7.0, 100)
 NOISE = np.random.default_rng(7).normal(100.0, 1.0, 400)
 
 
-def series(values):
-    return Series("shop", P99, GA, STEP, np.array(values, dtype=float))
+def episodes_of(kpi, values, channel, threshold, reading, first=0, samples=None):
+    """What one series' readings come to, those that may go on included."""
+
+    def events(_, step, expected):
+        found = None if samples is None else surplus(kpi, samples, [step], np.array([expected]))
+        return NAN if found is None else float(found[0])
+
+    values = np.array(values, dtype=float)[:, np.newaxis]
+    found = Episodes(channel, threshold, [Subject("shop", kpi)], Steps(GA, STEP), first)
+    table = Reading(*(column[:, np.newaxis] for column in reading[:5]))
+    over = found.take(Block(0, values, np.cumsum(np.isfinite(values), axis=0), events), table)
+    return [event for _, event in over] + found.ongoing()
 
 
 def read(values, channel=PROMPT):
@@ -49,7 +59,7 @@ def read(values, channel=PROMPT):
 
 
 def episodes(values, channel=PROMPT, first=0):
-    return episodes_of(series(values), channel.name, in_effect(channel)["threshold"], read(values, channel), first)
+    return episodes_of(P99, values, channel.name, in_effect(channel)["threshold"], read(values, channel), first)
 
 
 def noise_with(changes):
@@ -217,17 +227,16 @@ def test_severity_grows_with_the_score(thresholds, severity):
     ],
 )
 def test_a_small_move_is_low_however_far_off_it_is(kpi, value, expected, is_low):
-    known = Series("shop", RELEASE.kpis[kpi], GA, STEP, np.array([value]))
     one = [np.array([number]) for number in (200.0, expected, NAN, NAN)]
-    (found,) = episodes_of(known, "significance", 5.0, Reading(np.array([True]), *one))
+    (found,) = episodes_of(RELEASE.kpis[kpi], [value], "significance", 5.0, Reading(np.array([True]), *one))
     assert found.severity == ("low" if is_low else "critical")
 
 
 def errors_of(*failed):
-    """A series of requests, 100 a minute, of which so many failed in each."""
+    """Requests, 100 a minute, of which so many failed in each."""
     of = Samples("shop", Window(start=GA, end=GA + timedelta(minutes=len(failed))), STEP, {})
     of.columns.update(http_requests=np.full(len(failed), 100.0), http_errors=np.array(failed, dtype=float))
-    return Series("shop", RELEASE.kpis["overall_error_rate"], GA, STEP, np.array(failed, dtype=float), of)
+    return of
 
 
 @pytest.mark.parametrize(
@@ -244,9 +253,12 @@ def errors_of(*failed):
 def test_an_anomaly_stands_on_five_events(failed, anomalies):
     n = len(failed)
     reading = Reading(np.full(n, True), 10.0 * np.array(failed), np.zeros(n), np.zeros(n), np.zeros(n))
-    assert len(episodes_of(errors_of(*failed), "significance", 5.0, reading)) == anomalies
+    kpi, samples = RELEASE.kpis["overall_error_rate"], errors_of(*failed)
+    assert len(episodes_of(kpi, failed, "significance", 5.0, reading, samples=samples)) == anomalies
     unknown = reading._replace(expected=np.full(n, NAN))
-    assert len(episodes_of(errors_of(*failed), "GaussianScorer", 5.0, unknown)) > 0  # whether it does is not known
+    assert (
+        len(episodes_of(kpi, failed, "GaussianScorer", 5.0, unknown, samples=samples)) > 0
+    )  # whether it does is not known
 
 
 def test_the_first_errors_after_none_are_capped_and_critical():
@@ -326,7 +338,7 @@ def spoken(channel, score, threshold=5.0, expected=NAN, low=NAN, high=NAN):
     columns = [np.where(np.arange(400) == 300, one, NAN) for one in (expected, low, high)]
     scored = np.ones(400, dtype=bool)
     reading = Reading(scored, np.where(np.arange(400) == 300, score, 0.0), *columns)
-    (found,) = episodes_of(series(values), channel, threshold, reading)
+    (found,) = episodes_of(P99, values, channel, threshold, reading)
     return found
 
 
@@ -415,7 +427,7 @@ def test_a_kpi_that_stays_where_it_went_is_at_a_new_level():
     assert (level.metric_name, level.unit, level.service, level.channel, level.in_maintenance) == (
         ("db_connections", "connections", "shop", "significance", False)
     )
-    assert level.anomalies == (anomaly.id, plain.id)  # of all channels, but not
+    assert level.anomalies == (plain.id, anomaly.id)  # of all channels, but not
     assert later.timestamp > level.noticed
     assert AnomalyEvents.model_validate_json(events.model_dump_json()) == events
 
@@ -464,8 +476,7 @@ def test_how_much_is_scored_is_told():
     told = []
     release = RELEASE.model_copy(update={"channels": (SLOW, RIVERS)})
     score_release(release, {"shop": SHIFTED}, lambda text, share: told.append((text, share)))
-    assert [text.partition(" on ")[0] for text, _ in told] == ["ewma", "StandardAbsoluteDeviation"]
-    assert {share for _, share in told} == {0.0}  # one block of steps each
+    assert told == [("15 KPIs", 0.0)]  # one block of steps
 
 
 def test_without_history_the_first_samples_since_ga_warm_it_up():
@@ -544,12 +555,12 @@ def test_a_channel_that_scores_nothing_while_another_does_is_named():
 
 
 def test_services_are_scored_side_by_side_as_each_alone(monkeypatch):
-    """Also one whose days end earlier, one without days, and more series than go side by side."""
+    """Also one whose days end earlier, one without days, and however the time is cut."""
     release = RELEASE.model_copy(update={"services": ("shop", "cart", "none"), "channels": (SLOW, RIVERS)})
     days = {"shop": SHIFTED, "cart": SHIFTED[2:-1], "none": []}
     alone = {service: score_release(release, {service: found})[service] for service, found in days.items()}
-    for most in (anomalies.MOST, 3):
-        monkeypatch.setattr(anomalies, "MOST", most)
+    for block in (anomalies.BLOCK, 1, 7):
+        monkeypatch.setattr(anomalies, "BLOCK", block)
         assert score_release(release, days) == alone
     assert len(alone["cart"].anomalies) == 2
 
@@ -558,14 +569,14 @@ def test_the_detectors_are_told_the_time_of_day(monkeypatch):
     """Seconds since the epoch, from the first day's start on."""
     asked = []
 
-    def tracked(channel, times, values, advance):
-        asked.extend(times)
-        return track(channel, times, values, advance)
+    class Timed(EwmaBank):
+        def read_many(self, t, values, learn=False):
+            asked.append(t)
+            return super().read_many(t, values, learn)
 
-    monkeypatch.setattr(anomalies, "track", tracked)
+    monkeypatch.setitem(OURS, "ewma", Timed)
     scored(SHIFTED, SLOW)
-    for times in asked:
-        np.testing.assert_array_equal(times, GA.timestamp() + 3600 * np.arange(-7 * 24, 2 * 24))
+    np.testing.assert_array_equal(asked, GA.timestamp() + 3600 * np.arange(-7 * 24, 2 * 24))
 
 
 def test_the_flags_put_the_plain_ewma_beside_the_other_channels():

@@ -1,38 +1,23 @@
-"""One release's anomalies: the KPIs of its services side by side, scored by each channel over the days."""
+"""One release's anomalies: what its stream has found, as the artifact of each service."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
-from functools import partial
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from observability.definitions import Channel, Maintenance, Release
-from observability.detection.channels import OURS, in_effect, track
-from observability.detection.episodes import Series, episodes, new_levels
-from observability.events import Anomaly, AnomalyEvents, NewLevel
-from observability.kpi import step_values
+from observability.definitions import Release
+from observability.detection.channels import OURS, in_effect
+from observability.detection.stream import Finding, Scoring, Stream
+from observability.events import Anomaly, AnomalyEvents, Incident, NewLevel
+from observability.kpi import part
 from observability.model import Array, Samples, Window
 
 UNTOLD = {".earlier": 0.0, ".seen": 1.0}  # what a column stands for on a day that has none of it
-MOST = 256  # series that are scored side by side: more take memory, and little less time each
-
-
-@dataclass
-class _Scored:
-    """A series, what the channels found in it, which of its steps since GA each of them scored, and all of its scores'
-    number and the highest."""
-
-    series: Series
-    anomalies: list[Anomaly] = field(default_factory=list)
-    new_levels: list[NewLevel] = field(default_factory=list)
-    steps: dict[str, NDArray[np.bool_]] = field(default_factory=dict)
-    scores: dict[str, tuple[int, float]] = field(default_factory=dict)
+BLOCK = 1000  # steps that are scored before it is told how much is done
 
 
 def score_release(
@@ -50,80 +35,82 @@ def score_release(
         start=min(found[0].window.start for found in there.values()),
         end=max(found[-1].window.end for found in there.values()),
     )
-    scored = [
-        _Scored(Series(service, kpi, window.start, release.step_s, step_values(kpi, joined, release.prices), joined))
-        for service, found in there.items()
-        for joined in [join(found, release.step_s, window)]
-        for kpi in release.kpis_of(service).values()
-        if kpi.detect
-    ]
-    first = max(0, round((release.ga - window.start).total_seconds() / release.step_s))
-    for channel in release.channels:
-        for at in range(0, len(scored), MOST):
-            several = scored[at : at + MOST]
-            text = f"{channel.name} on {at + 1} to {at + len(several)} of {len(scored)} KPIs"
-            _score(channel, several, first, partial(advance, text))
-    far = tuple(text for channel in release.channels for text in _out_of_reach(channel, scored))
+    joined = {service: join(found, release.step_s, window) for service, found in there.items()}
+    stream, found = Stream(release.model_copy(update={"services": tuple(days)}), window.start, release.ga), []
+    steps = window.steps(release.step_s)
+    for first in range(0, steps, BLOCK):
+        advance(f"{len(stream.subjects)} KPIs", first / steps)
+        block = {name: _cut(samples, first, min(first + BLOCK, steps)) for name, samples in joined.items()}
+        found += [one.what for one in stream.take(block, min(BLOCK, steps - first))]
+    ended = {service: found[-1].window.end for service, found in there.items()}
+    warm = {service for service, found in there.items() if found[0].window.start < release.ga}
+    told = told_events(stream, found, warm)
     return {
-        service: _events(release, service, found, [one for one in scored if one.series.service == service], first, far)
-        if found
+        service: told[service].model_copy(update={"window": Window(start=release.ga, end=ended[service])})
+        if service in there
         else _unscored(release, service)
-        for service, found in days.items()
+        for service in days
     }
 
 
-def _score(channel: Channel, several: Sequence[_Scored], first: int, advance: Callable[[float], None]) -> None:
-    """Note what the channel finds in several series from step ``first`` on; the steps before warm it up."""
-    series, threshold = several[0].series, float(in_effect(channel)["threshold"])
-    times = series.start.timestamp() + series.step_s * np.arange(series.values.size, dtype=float)
-    tracks = track(channel, [times] * len(several), [one.series.values for one in several], advance)
-    for one, reading in zip(several, tracks, strict=True):
-        one.anomalies += episodes(one.series, channel.name, threshold, reading, first)
-        one.new_levels += new_levels(one.series, channel.name, reading, first)
-        one.steps[channel.name] = reading.scored[first:].copy()
-        scores = reading.score[reading.scored]
-        one.scores[channel.name] = scores.size, float(scores.max(initial=-math.inf))
+def told_events(stream: Stream, found: Sequence[Finding], warm: Collection[str]) -> dict[str, AnomalyEvents]:
+    """Service → what was found in it so far, what is not over included. ``warm``: the services that have a history."""
+    of: dict[str, list[Finding]] = {service: [] for service in stream.release.services}
+    for one in (*found, *stream.ongoing()):
+        of[one.service].append(one)
+    far = tuple(text for one in stream.channels for text in _out_of_reach(one))
+    return {service: _events(stream, service, of[service], service in warm, far) for service in of}
 
 
-def _events(
-    release: Release, service: str, days: Sequence[Samples], scored: Sequence[_Scored], first: int, far: Sequence[str]
-) -> AnomalyEvents:
-    windows = release.maintenance_of(service)
-    found = [_placed(event, windows, release.step) for one in scored for event in one.anomalies]
-    levels = [_level_placed(level, one.anomalies, windows, release.step) for one in scored for level in one.new_levels]
-    counts = {one.series.kpi.name: int(np.any(list(one.steps.values()), axis=0).sum()) for one in scored}
-    is_warm = days[0].window.start < release.ga
+def placed(found: Finding, release: Release) -> Finding:
+    """The finding with whether it is one of a maintenance window: its first and its last step overlap the window. What
+    begins with the maintenance and outlasts it is no part of it. A new level is, where it began in one."""
+    windows, step = release.maintenance_of(found.service), release.step
+    if isinstance(found, NewLevel):
+        inside = any(one.overlaps(found.since, found.since + step) for one in windows)
+    else:
+        assert found.start is not None  # the detector's episodes have both ends
+        assert found.end is not None
+        first, last = found.start, found.end - step
+        inside = any(one.overlaps(first, first + step) and one.overlaps(last, last + step) for one in windows)
+    return found.model_copy(update={"in_maintenance": inside})
+
+
+def _events(stream: Stream, service: str, found: Sequence[Finding], is_warm: bool, far: Sequence[str]) -> AnomalyEvents:
+    release = stream.release
+    told = [placed(one, release) for one in found]
+    anomalies = [one for one in told if isinstance(one, Anomaly)]
+    levels = [_with_anomalies(one, anomalies) for one in told if isinstance(one, NewLevel)]
+    own = [index for index, subject in enumerate(stream.subjects) if subject.service == service]
+    history = "warmed up by the days before it" if is_warm else "without history to warm up with"
     return AnomalyEvents(
         service=service,
-        window=Window(start=release.ga, end=days[-1].window.end),
-        detector={
-            **_detector(release),
-            "scored_from": "GA, warmed up by the days before it" if is_warm else "GA, without history to warm up with",
-        },
-        scored=counts,
-        anomalies=tuple(sorted(found, key=lambda event: (event.timestamp, event.metric_name, event.channel))),
+        window=Window(start=stream.steps.time(stream.first), end=stream.until),
+        detector={**_detector(release), "scored_from": f"GA, {history}"},
+        scored={stream.subjects[index].kpi.name: int(stream.any_scored[index]) for index in own},
+        anomalies=tuple(sorted(anomalies, key=lambda event: (event.timestamp, event.metric_name, event.channel))),
         new_levels=tuple(sorted(levels, key=lambda level: (level.since, level.metric_name, level.channel))),
-        warnings=(*far, *(text for one in scored for text in _silent(one, first))),
+        incidents=tuple(sorted((one for one in told if isinstance(one, Incident)), key=lambda one: one.start)),
+        warnings=(*far, *(text for index in own for text in _silent(stream, index))),
     )
 
 
-def _silent(one: _Scored, first: int) -> Iterator[str]:
+def _silent(stream: Stream, index: int) -> Iterator[str]:
     """What no channel could score, and what only some could: no data, which is no score of 0."""
-    kpi, silent = one.series.kpi.name, [channel for channel, steps in one.steps.items() if not steps.any()]
-    number = int(np.isfinite(one.series.values[first:]).sum())
+    kpi, number = stream.subjects[index].kpi.name, int(stream.present[index])
+    silent = [one.channel.name for one in stream.channels if not one.steps[index]]
     if number == 0:
         yield f"{kpi}: no data since GA, so nothing was scored"
     elif silent:
         yield f"{kpi}: {_named(silent)} could score none of the {number:,} values since GA"
 
 
-def _out_of_reach(channel: Channel, scored: Sequence[_Scored]) -> Iterator[str]:
+def _out_of_reach(one: Scoring) -> Iterator[str]:
     """That no score of the release came near the threshold, which for river's detectors is the user's guess."""
-    counts, highest = zip(*(one.scores[channel.name] for one in scored), strict=True) if scored else ((0,), (0.0,))
-    threshold = float(in_effect(channel)["threshold"])
-    if channel.name not in OURS and sum(counts) and max(highest) < threshold / 2:
-        text = f"highest score {max(highest):.3g} of {sum(counts):,} samples, the threshold is {threshold:g}"
-        yield f"{channel.name}: {text}"
+    threshold, name = one.episodes.threshold, one.channel.name
+    if name not in OURS and one.count and one.highest < threshold / 2:
+        text = f"highest score {one.highest:.3g} of {one.count:,} samples, the threshold is {threshold:g}"
+        yield f"{name}: {text}"
 
 
 def _named(channels: Sequence[str]) -> str:
@@ -143,23 +130,21 @@ def _detector(release: Release) -> dict[str, Any]:
     return {"channels": {channel.name: in_effect(channel) for channel in release.channels}}
 
 
-def _placed(event: Anomaly, windows: Sequence[Maintenance], step: timedelta) -> Anomaly:
-    """The event with whether it is one of a maintenance window: its first and its last step overlap the window. What
-    begins with the maintenance and outlasts it is no part of it."""
-    assert event.start is not None  # the detector's episodes have both ends
-    assert event.end is not None
-    first, last = event.start, event.end - step
-    inside = any(one.overlaps(first, first + step) and one.overlaps(last, last + step) for one in windows)
-    return event.model_copy(update={"in_maintenance": inside})
+def _with_anomalies(level: NewLevel, anomalies: Sequence[Anomaly]) -> NewLevel:
+    """The new level with the KPI's anomalies on the way to it."""
+    ids = tuple(
+        str(event.id)
+        for event in sorted(anomalies, key=lambda event: (event.timestamp, event.channel))
+        if event.metric_name == level.metric_name and level.since <= event.timestamp <= level.noticed
+    )
+    return level.model_copy(update={"anomalies": ids})
 
 
-def _level_placed(
-    level: NewLevel, anomalies: Sequence[Anomaly], windows: Sequence[Maintenance], step: timedelta
-) -> NewLevel:
-    """The new level with the KPI's anomalies on the way to it, and whether it came with a maintenance window."""
-    inside = any(one.overlaps(level.since, level.since + step) for one in windows)
-    ids = tuple(str(event.id) for event in anomalies if level.since <= event.timestamp <= level.noticed)
-    return level.model_copy(update={"in_maintenance": inside, "anomalies": ids})
+def _cut(samples: Samples, start: int, stop: int) -> Samples:
+    """The samples of the steps ``start`` to ``stop`` (exclusive)."""
+    first = samples.window.start + start * timedelta(seconds=samples.step_s)
+    window = Window(start=first, end=first + (stop - start) * timedelta(seconds=samples.step_s))
+    return replace(part(samples, start, stop), window=window)
 
 
 def join(days: Sequence[Samples], step_s: int, window: Window) -> Samples:

@@ -1,0 +1,180 @@
+"""All KPIs of a release, scored step by step as their samples arrive: the one detector behind `detect` and `watch`.
+
+What comes out depends on the samples alone and not on how the time was cut into blocks; ``memory`` holds all of it as
+numbers, so that another stream can go on where one was stopped.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from observability.definitions import Channel, Release
+from observability.detection.bank import Bank, Columns, Reading
+from observability.detection.channels import bank_of, in_effect
+from observability.detection.counts import surplus
+from observability.detection.episodes import Block, Episodes, Steps, Subject, Table, new_level
+from observability.detection.incidents import Incidents
+from observability.events import Anomaly, Incident, NewLevel
+from observability.kpi import step_values
+from observability.model import Samples
+
+Finding: TypeAlias = Anomaly | NewLevel | Incident
+Memory: TypeAlias = "dict[str, NDArray[Any]]"
+
+
+class Found(NamedTuple):
+    """A finding, and the step by whose end it was known to be over."""
+
+    step: int
+    what: Finding
+
+
+@dataclass
+class Scoring:
+    """One channel: its detector, its episodes, and what it scored since ``first``: how many steps of each series, how
+    many in all, and the highest score."""
+
+    channel: Channel
+    bank: Bank
+    episodes: Episodes
+    steps: NDArray[np.int64]
+    count: int = 0
+    highest: float = -math.inf
+
+
+class Stream:
+    """The detector of a release. Step 0 begins at ``start``; what happens from ``since`` on is told, what was before
+    warms it up."""
+
+    def __init__(self, release: Release, start: datetime, since: datetime) -> None:
+        self.release = release
+        self.steps = Steps(start, release.step_s)
+        self.first = max(0, round((since - start).total_seconds() / release.step_s))
+        self.subjects = [
+            Subject(service, kpi)
+            for service in release.services
+            for kpi in release.kpis_of(service).values()
+            if kpi.detect
+        ]
+        self.done = 0  # steps taken
+        self.present = np.zeros(len(self.subjects), dtype=np.int64)  # values since ``since``, by series
+        self.any_scored = np.zeros(len(self.subjects), dtype=np.int64)  # steps since then that any channel scored
+        self._seen = np.zeros(len(self.subjects), dtype=np.int64)
+        self.channels = [self._scoring(channel) for channel in release.channels]
+        self.incidents = Incidents(release, self.subjects, self.steps, self.first)
+
+    @property
+    def until(self) -> datetime:
+        """The end of the last step that was taken."""
+        return self.steps.time(self.done)
+
+    def take(self, services: Mapping[str, Samples], count: int) -> list[Found]:
+        """Score the next ``count`` steps; what is over by their end, in the order in which that was known.
+
+        ``services``: service → its samples of these steps; one that is not there has none.
+        """
+        values = self._values(services, count)
+        seen = self._seen + np.cumsum(np.isfinite(values), axis=0)
+        block = Block(self.done, values, seen, self._events(services))
+        times = self.steps.start.timestamp() + self.steps.step_s * (self.done + np.arange(count, dtype=np.float64))
+        found: list[tuple[int, int, int, Finding]] = []
+        scored = np.zeros(values.shape, dtype=np.bool_)
+        for order, one in enumerate(self.channels):
+            reading = _read(one.bank, times, values)
+            scored |= reading.scored
+            self._count(one, reading)
+            found += [(step, order, 0, event) for step, event in one.episodes.take(block, reading)]
+            found += [(step, order, 1, level) for step, level in self._new_levels(one)]
+        found += [(step, len(self.channels), 2, one) for step, one in self.incidents.take(block, times)]
+        since = max(0, self.first - self.done)
+        self.any_scored += scored[since:].sum(axis=0)
+        self.present += np.isfinite(values[since:]).sum(axis=0)
+        self._seen = seen[-1]
+        self.done += count
+        return [Found(step, what) for step, _, _, what in sorted(found, key=lambda one: one[:3])]
+
+    def ongoing(self) -> list[Anomaly | Incident]:
+        """What is not over."""
+        anomalies = [event for one in self.channels for event in one.episodes.ongoing()]
+        return [*anomalies, *self.incidents.ongoing()]
+
+    @property
+    def is_portable(self) -> bool:
+        """Whether all of its state is numbers: that of river's detectors is not."""
+        return all(isinstance(one.bank, Columns) for one in self.channels)
+
+    def memory(self) -> Memory:
+        """All of its state. Only of a portable one."""
+        counts = {"done": np.array(self.done), "present": self.present, "scored": self.any_scored, "seen": self._seen}
+        memory: Memory = {name: array.copy() for name, array in counts.items()}
+        for one in self.channels:
+            assert isinstance(one.bank, Columns)
+            name = one.channel.name
+            memory[f"{name}.state"] = one.bank.state
+            memory[f"{name}.runs"] = one.episodes.memory()
+            memory[f"{name}.steps"] = one.steps.copy()
+            memory[f"{name}.scores"] = np.array([one.count, one.highest])
+        return memory | {f"incidents.{name}": array for name, array in self.incidents.memory().items()}
+
+    def remember(self, memory: Mapping[str, NDArray[Any]]) -> None:
+        """Go on from the memory of another stream of the same release and start."""
+        self.done = int(memory["done"])
+        self.present, self.any_scored, self._seen = (memory[name].copy() for name in ("present", "scored", "seen"))
+        for one in self.channels:
+            assert isinstance(one.bank, Columns)
+            name = one.channel.name
+            one.bank.state[:] = memory[f"{name}.state"]
+            one.episodes.remember(memory[f"{name}.runs"])
+            one.steps = memory[f"{name}.steps"].copy()
+            count, one.highest = memory[f"{name}.scores"].tolist()
+            one.count = int(count)
+        prefix = "incidents."
+        self.incidents.remember({n.removeprefix(prefix): a for n, a in memory.items() if n.startswith(prefix)})
+
+    def _scoring(self, channel: Channel) -> Scoring:
+        bank, threshold = bank_of(channel, len(self.subjects)), float(in_effect(channel)["threshold"])
+        episodes = Episodes(channel.name, threshold, self.subjects, self.steps, self.first)
+        return Scoring(channel, bank, episodes, np.zeros(len(self.subjects), dtype=np.int64))
+
+    def _values(self, services: Mapping[str, Samples], count: int) -> Table:
+        values = np.full((count, len(self.subjects)), np.nan)
+        for column, (service, kpi) in enumerate(self.subjects):
+            if service in services and services[service].columns:
+                values[:, column] = step_values(kpi, services[service], self.release.prices)
+        return values
+
+    def _events(self, services: Mapping[str, Samples]) -> Callable[[int, int, float], float]:
+        def events(series: int, step: int, expected: float) -> float:
+            service, kpi = self.subjects[series]
+            found = surplus(kpi, services[service], [step], np.array([expected]))
+            return math.nan if found is None else float(found[0])
+
+        return events
+
+    def _count(self, one: Scoring, reading: Reading) -> None:
+        since = max(0, self.first - self.done)
+        one.steps += reading.scored[since:].sum(axis=0)
+        scores = reading.score[reading.scored]
+        one.count += scores.size
+        one.highest = max(one.highest, float(scores.max(initial=-math.inf)))
+
+    def _new_levels(self, one: Scoring) -> Iterator[tuple[int, NewLevel]]:
+        """Those that were noticed, and that the series left for since ``since``."""
+        for level in one.bank.new_levels:
+            told = new_level(self.subjects[level.series], one.channel.name, level)
+            if told.since >= self.steps.time(self.first):
+                yield round((told.noticed - self.steps.start).total_seconds() / self.steps.step_s), told
+        one.bank.new_levels.clear()
+
+
+def _read(bank: Bank, times: NDArray[np.float64], values: Table) -> Reading:
+    """The readings of several steps, each of shape (steps, series); the samples are learned."""
+    readings = [bank.read_many(t, row, learn=True) for t, row in zip(times.tolist(), values, strict=True)]
+    return Reading(*map(np.array, zip(*readings, strict=True)))
