@@ -22,11 +22,13 @@ from observability import (
     slo_burn_down,
     stability_monitor_7day,
     validate_release,
+    watch_release,
 )
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions_enable=False, no_args_is_help=True)
 app.command("init")(init_release.main)
 app.command("run")(run_week.main)
+app.command("watch")(watch_release.main)
 app.command("record")(record_week.main)
 app.command("rebuild")(rebuild_week.main)
 app.command("validate")(validate_release.main)

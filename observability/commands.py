@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from errno import EDQUOT, EFBIG, ENOSPC
 from io import TextIOWrapper
 from pathlib import Path
@@ -132,6 +132,16 @@ def instant(flag: str, text: str) -> datetime:
         return parse_instant(text)
     except ConfigError as error:
         raise ConfigError(f"{flag} {error}") from None
+
+
+def duration(flag: str, text: str) -> timedelta:
+    """The duration that a flag gives, as in 30s."""
+    from observability.model import parse_duration
+
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise ConfigError(f"{flag}: {error}.") from None
 
 
 def the_release(path: Path | None, url: str | None, ga: Callable[[], datetime]) -> Release:

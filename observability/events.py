@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 from pydantic import Field, model_validator
 
@@ -100,6 +100,9 @@ class Incident(Part):
     earliest: str | None = Field(default=None, description="the KPI that was out of the ordinary first")
     anomalies: tuple[str, ...] = Field(default=(), description="ids of the service's anomalies in its time")
     in_maintenance: bool | None = None
+
+
+Finding: TypeAlias = Anomaly | NewLevel | Incident
 
 
 class Notification(Artifact):

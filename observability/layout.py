@@ -13,6 +13,7 @@ GA_DIR, STABILITY_DIR, REPORT_DIR = "ga_kpis", "stability", "docs/final"
 GA_SUMMARY, PRE_RELEASE = "ga_kpi_summary.json", "pre_release_summary.json"
 ANOMALIES, REGRESSIONS, SLO = "anomaly_events.json", "regression_summary.json", "slo_burn_down.json"
 REPORT = "GA_7DAY_RETROSPECTIVE.md"
+WATCH = "watch"  # the folder of the watcher
 RECORDING, INDEX, LEDGER = "recording.json", "index", "run_ledger.json"
 
 

@@ -24,10 +24,15 @@ HALF_WRITTEN = ".postga"  # ends the name of a file that is being written
 
 
 class Store:
-    """Artifacts below one root folder or URL. Keys are relative paths; an absolute path or a URL stands for itself."""
+    """Artifacts below one root folder or URL. Keys are relative paths; an absolute path or a URL stands for itself.
 
-    def __init__(self, root: str | Path = ".") -> None:
+    Local files are first written to the folder ``half_written``, by default the one that they are for: a command that
+    is not alone there names another one on the same file system, where nobody clears them away.
+    """
+
+    def __init__(self, root: str | Path = ".", half_written: Path | None = None) -> None:
         self.root = str(root)
+        self._half_written = half_written
 
     def location(self, key: str) -> str:
         """Where ``key`` lies, as a path or URL that can be shown and opened."""
@@ -72,7 +77,7 @@ class Store:
                 filesystem, path = _filesystem(location)
                 filesystem.pipe_file(path, content)
             else:
-                _replace(Path(location), content)
+                _replace(Path(location), content, self._half_written)
         except OSError as error:
             raise ConfigError(unwritable(location, error)) from None
         return location
@@ -135,9 +140,9 @@ def _filesystem(location: str) -> tuple[Any, str]:
     return filesystem, path
 
 
-def _replace(path: Path, content: bytes) -> None:
+def _replace(path: Path, content: bytes, folder: Path | None) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, beside = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=HALF_WRITTEN)
+    handle, beside = tempfile.mkstemp(dir=folder or path.parent, prefix=f".{path.name}.", suffix=HALF_WRITTEN)
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(content)

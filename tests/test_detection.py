@@ -50,7 +50,7 @@ def episodes_of(kpi, values, channel, threshold, reading, first=0, samples=None)
     found = Episodes(channel, threshold, [Subject("shop", kpi)], Steps(GA, STEP), first)
     table = Reading(*(column[:, np.newaxis] for column in reading[:5]))
     over = found.take(Block(0, values, np.cumsum(np.isfinite(values), axis=0), events), table)
-    return [event for _, event in over] + found.ongoing()
+    return [event for _, _, event in over] + found.ongoing()
 
 
 def read(values, channel=PROMPT):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -11,8 +11,8 @@ import numpy as np
 
 from observability.definitions import Release
 from observability.detection.channels import OURS, in_effect
-from observability.detection.stream import Finding, Scoring, Stream
-from observability.events import Anomaly, AnomalyEvents, Incident, NewLevel
+from observability.detection.stream import Scoring, Stream
+from observability.events import Anomaly, AnomalyEvents, Finding, Incident, NewLevel
 from observability.kpi import part
 from observability.model import Array, Samples, Window
 
@@ -36,30 +36,58 @@ def score_release(
         end=max(found[-1].window.end for found in there.values()),
     )
     joined = {service: join(found, release.step_s, window) for service, found in there.items()}
-    stream, found = Stream(release.model_copy(update={"services": tuple(days)}), window.start, release.ga), []
+    release = release.model_copy(update={"services": tuple(days)})
+    stream, found = Stream(release, window.start, release.ga), list[Finding]()
     steps = window.steps(release.step_s)
     for first in range(0, steps, BLOCK):
         advance(f"{len(stream.subjects)} KPIs", first / steps)
         block = {name: _cut(samples, first, min(first + BLOCK, steps)) for name, samples in joined.items()}
         found += [one.what for one in stream.take(block, min(BLOCK, steps - first))]
-    ended = {service: found[-1].window.end for service, found in there.items()}
-    warm = {service for service, found in there.items() if found[0].window.start < release.ga}
-    told = told_events(stream, found, warm)
+    of = by_service(release, (*found, *stream.ongoing()))
     return {
-        service: told[service].model_copy(update={"window": Window(start=release.ga, end=ended[service])})
+        service: _told(stream, service, of[service], there[service])
         if service in there
         else _unscored(release, service)
         for service in days
     }
 
 
-def told_events(stream: Stream, found: Sequence[Finding], warm: Collection[str]) -> dict[str, AnomalyEvents]:
-    """Service → what was found in it so far, what is not over included. ``warm``: the services that have a history."""
-    of: dict[str, list[Finding]] = {service: [] for service in stream.release.services}
-    for one in (*found, *stream.ongoing()):
+def by_service(release: Release, found: Iterable[Finding]) -> dict[str, list[Finding]]:
+    """Service → what was found in it, in the order given."""
+    of: dict[str, list[Finding]] = {service: [] for service in release.services}
+    for one in found:
         of[one.service].append(one)
-    far = tuple(text for one in stream.channels for text in _out_of_reach(one))
-    return {service: _events(stream, service, of[service], service in warm, far) for service in of}
+    return of
+
+
+def _told(stream: Stream, service: str, found: Sequence[Finding], days: Sequence[Samples]) -> AnomalyEvents:
+    """Of a service whose days may end before others' do."""
+    ga = stream.release.ga
+    events = told_events(stream, service, found, days[0].window.start < ga)
+    return events.model_copy(update={"window": Window(start=ga, end=days[-1].window.end)})
+
+
+def told_events(stream: Stream, service: str, found: Sequence[Finding], is_warm: bool) -> AnomalyEvents:
+    """What was ``found`` in a service, what is not over included. ``is_warm``: whether it has a history."""
+    release = stream.release
+    told = [placed(one, release) for one in found]
+    anomalies = [one for one in told if isinstance(one, Anomaly)]
+    levels = [_with_anomalies(one, anomalies) for one in told if isinstance(one, NewLevel)]
+    incidents = [one for one in told if isinstance(one, Incident)]
+    history = "warmed up by the days before it" if is_warm else "without history to warm up with"
+    return AnomalyEvents(
+        service=service,
+        window=Window(start=stream.steps.time(stream.first), end=stream.until),
+        detector={**_detector(release), "scored_from": f"GA, {history}"},
+        scored={stream.subjects[index].kpi.name: int(stream.any_scored[index]) for index in stream.own[service]},
+        anomalies=tuple(sorted(anomalies, key=lambda event: (event.timestamp, event.metric_name, event.channel))),
+        new_levels=tuple(sorted(levels, key=lambda level: (level.since, level.metric_name, level.channel))),
+        incidents=tuple(sorted(incidents, key=lambda incident: incident.start)),
+        warnings=(
+            *(text for one in stream.channels for text in _out_of_reach(one)),
+            *(text for index in stream.own[service] for text in _silent(stream, index)),
+        ),
+    )
 
 
 def placed(found: Finding, release: Release) -> Finding:
@@ -74,25 +102,6 @@ def placed(found: Finding, release: Release) -> Finding:
         first, last = found.start, found.end - step
         inside = any(one.overlaps(first, first + step) and one.overlaps(last, last + step) for one in windows)
     return found.model_copy(update={"in_maintenance": inside})
-
-
-def _events(stream: Stream, service: str, found: Sequence[Finding], is_warm: bool, far: Sequence[str]) -> AnomalyEvents:
-    release = stream.release
-    told = [placed(one, release) for one in found]
-    anomalies = [one for one in told if isinstance(one, Anomaly)]
-    levels = [_with_anomalies(one, anomalies) for one in told if isinstance(one, NewLevel)]
-    own = [index for index, subject in enumerate(stream.subjects) if subject.service == service]
-    history = "warmed up by the days before it" if is_warm else "without history to warm up with"
-    return AnomalyEvents(
-        service=service,
-        window=Window(start=stream.steps.time(stream.first), end=stream.until),
-        detector={**_detector(release), "scored_from": f"GA, {history}"},
-        scored={stream.subjects[index].kpi.name: int(stream.any_scored[index]) for index in own},
-        anomalies=tuple(sorted(anomalies, key=lambda event: (event.timestamp, event.metric_name, event.channel))),
-        new_levels=tuple(sorted(levels, key=lambda level: (level.since, level.metric_name, level.channel))),
-        incidents=tuple(sorted((one for one in told if isinstance(one, Incident)), key=lambda one: one.start)),
-        warnings=(*far, *(text for index in own for text in _silent(stream, index))),
-    )
 
 
 def _silent(stream: Stream, index: int) -> Iterator[str]:

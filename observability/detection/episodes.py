@@ -100,8 +100,9 @@ class Episodes:
         self._subjects, self._steps, self._first = subjects, steps, first
         self._open: dict[int, Run] = {}
 
-    def take(self, block: Block, reading: Reading) -> list[tuple[int, Anomaly]]:
-        """The anomalies that are over by the end of the block, each with the step by which that was known."""
+    def take(self, block: Block, reading: Reading) -> list[tuple[int, int, Anomaly]]:
+        """The anomalies that are over by the end of the block, each with the step by which that was known, and its
+        series."""
         over: list[Run] = []
         crossed = reading.scored & (reading.score >= self.threshold)
         crossed[: max(0, self._first - block.first)] = False
@@ -116,15 +117,17 @@ class Episodes:
         last = block.first + len(block.values) - 1
         over += [run for run in self._open.values() if last - run.last >= MERGE_STEPS]
         self._open = {series: run for series, run in self._open.items() if last - run.last < MERGE_STEPS}
-        return [(run.last + MERGE_STEPS, self._anomaly(run, False)) for run in over if run.is_counted]
+        return [(run.last + MERGE_STEPS, run.series, self._anomaly(run, False)) for run in over if run.is_counted]
 
     def ongoing(self) -> list[Anomaly]:
         """The anomalies that may go on."""
-        return [self._anomaly(run, True) for run in self._open.values() if run.is_counted]
+        runs = sorted(self._open.values(), key=lambda run: run.series)
+        return [self._anomaly(run, True) for run in runs if run.is_counted]
 
     def memory(self) -> Table:
         """What is not over, as numbers: a row per run."""
-        return np.array([astuple(run) for run in self._open.values()], dtype=np.float64).reshape(-1, len(FIELDS))
+        runs = sorted(self._open.values(), key=lambda run: run.series)
+        return np.array([astuple(run) for run in runs], dtype=np.float64).reshape(-1, len(FIELDS))
 
     def remember(self, memory: Table) -> None:
         """Go on from another one's memory."""

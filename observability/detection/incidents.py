@@ -16,7 +16,7 @@ from observability.events import Incident
 class Incidents:
     def __init__(self, release: Release, subjects: Sequence[Subject], steps: Steps, first: int) -> None: ...
 
-    def take(self, block: Block, times: NDArray[np.float64]) -> list[tuple[int, Incident]]:
+    def take(self, block: Block, times: NDArray[np.float64]) -> list[tuple[int, int, Incident]]:
         return []
 
     def ongoing(self) -> list[Incident]:

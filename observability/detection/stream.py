@@ -21,11 +21,10 @@ from observability.detection.channels import bank_of, in_effect
 from observability.detection.counts import surplus
 from observability.detection.episodes import Block, Episodes, Steps, Subject, Table, new_level
 from observability.detection.incidents import Incidents
-from observability.events import Anomaly, Incident, NewLevel
+from observability.events import Anomaly, Finding, Incident, NewLevel
 from observability.kpi import step_values
 from observability.model import Samples
 
-Finding: TypeAlias = Anomaly | NewLevel | Incident
 Memory: TypeAlias = "dict[str, NDArray[Any]]"
 
 
@@ -63,7 +62,11 @@ class Stream:
             for kpi in release.kpis_of(service).values()
             if kpi.detect
         ]
+        self.own: dict[str, list[int]] = {service: [] for service in release.services}
+        for index, subject in enumerate(self.subjects):
+            self.own[subject.service].append(index)
         self.done = 0  # steps taken
+        self.scored = 0  # values that any channel scored, by this stream itself
         self.present = np.zeros(len(self.subjects), dtype=np.int64)  # values since ``since``, by series
         self.any_scored = np.zeros(len(self.subjects), dtype=np.int64)  # steps since then that any channel scored
         self._seen = np.zeros(len(self.subjects), dtype=np.int64)
@@ -90,9 +93,10 @@ class Stream:
             reading = _read(one.bank, times, values)
             scored |= reading.scored
             self._count(one, reading)
-            found += [(step, order, 0, event) for step, event in one.episodes.take(block, reading)]
-            found += [(step, order, 1, level) for step, level in self._new_levels(one)]
-        found += [(step, len(self.channels), 2, one) for step, one in self.incidents.take(block, times)]
+            found += [(step, 2 * order, series, event) for step, series, event in one.episodes.take(block, reading)]
+            found += [(step, 2 * order + 1, series, level) for step, series, level in self._new_levels(one)]
+        found += [(step, 2 * len(self.channels), at, one) for step, at, one in self.incidents.take(block, times)]
+        self.scored += int(scored.sum())
         since = max(0, self.first - self.done)
         self.any_scored += scored[since:].sum(axis=0)
         self.present += np.isfinite(values[since:]).sum(axis=0)
@@ -104,6 +108,10 @@ class Stream:
         """What is not over."""
         anomalies = [event for one in self.channels for event in one.episodes.ongoing()]
         return [*anomalies, *self.incidents.ongoing()]
+
+    def is_warm(self, service: str) -> bool:
+        """Whether anything of the service was seen before ``since``."""
+        return bool((self._seen > self.present)[self.own[service]].any())
 
     @property
     def is_portable(self) -> bool:
@@ -165,12 +173,12 @@ class Stream:
         one.count += scores.size
         one.highest = max(one.highest, float(scores.max(initial=-math.inf)))
 
-    def _new_levels(self, one: Scoring) -> Iterator[tuple[int, NewLevel]]:
+    def _new_levels(self, one: Scoring) -> Iterator[tuple[int, int, NewLevel]]:
         """Those that were noticed, and that the series left for since ``since``."""
         for level in one.bank.new_levels:
             told = new_level(self.subjects[level.series], one.channel.name, level)
             if told.since >= self.steps.time(self.first):
-                yield round((told.noticed - self.steps.start).total_seconds() / self.steps.step_s), told
+                yield round((told.noticed - self.steps.start).total_seconds() / self.steps.step_s), level.series, told
         one.bank.new_levels.clear()
 
 

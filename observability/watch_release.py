@@ -1,0 +1,222 @@
+"""Watch a release: score every step as soon as it is over, and tell of incidents."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from observability import commands
+from observability.commands import RecordingFlag, UrlFlag
+
+if TYPE_CHECKING:
+    from observability.definitions import Release
+    from observability.watching.watcher import Taken, Watcher
+
+LISTEN = "127.0.0.1:9464"
+FLUSH_S = 3.0  # for what is left to deliver when the watcher ends
+
+DelayFlag = Annotated[
+    str,
+    typer.Option(help="How long after its end a step is scored: samples that come later are counted, and not scored."),
+]
+StartFlag = Annotated[
+    str | None, typer.Option(help="Tell what happened from here on; the seven days before warm up. [default: GA]")
+]
+EndFlag = Annotated[
+    str | None, typer.Option(help="Score up to here, and end. [default: the end of day 7, or of the recording]")
+]
+ListenFlag = Annotated[
+    str | None,
+    typer.Option(
+        help=f"Address of /metrics and /-/healthy, port 0 for any that is free. [default: {LISTEN} while it goes on; "
+        "a look at the past has none]"
+    ),
+]
+AlertmanagerFlag = Annotated[
+    list[str] | None,
+    typer.Option("--alertmanager", help="Tell this Alertmanager (API v2) too, e.g. http://localhost:9093."),
+]
+WebhookFlag = Annotated[
+    list[str] | None, typer.Option("--webhook", help="Post each notification to this URL too, as JSON.")
+]
+AnewFlag = Annotated[
+    bool, typer.Option("--anew", help="Begin again from the history; what was found before is kept beside the log.")
+]
+JsonFlag = Annotated[bool, typer.Option("--json", help="Print incidents as JSON, one a line.")]
+
+
+def main(
+    release: Annotated[Path, typer.Argument(metavar="RELEASE", help="The release file (YAML).")],
+    output_dir: Annotated[Path, typer.Option(help="Folder that all artifacts go below.")] = Path(),
+    prometheus_url: UrlFlag = None,
+    recording: RecordingFlag = None,
+    start: StartFlag = None,
+    end: EndFlag = None,
+    delay: DelayFlag = "30s",
+    listen: ListenFlag = None,
+    alertmanager: AlertmanagerFlag = None,
+    webhook: WebhookFlag = None,
+    anew: AnewFlag = False,
+    as_json: JsonFlag = False,
+) -> None:
+    """Watch a release: score every step as soon as it is over, and tell of incidents.
+
+    It starts with the week before GA to warm up, reads what it has missed since, and goes on until the end of day 7.
+    Stopped in whatever way, the same command carries on and finds the same. Each incident is one line on stdout, and
+    one alert for whom the release file names under `notify`; anomaly_events.json is kept current. With --recording, or
+    an --end that is past, it looks at that time instead, tells nobody, and ends.
+
+    Example: postga watch release.yaml --output-dir week --alertmanager http://localhost:9093
+
+    Example: postga watch release.yaml --start 2025-11-20T00:00:00Z --end 2025-11-21T00:00:00Z
+    """
+    from observability.release import load
+
+    found = commands.with_url(load(release), prometheus_url)
+    found = _with_receivers(found, alertmanager or (), webhook or ())
+    span = span_of(found, start, end, recording)
+    options = Options(commands.duration("--delay", delay), listen, anew, as_json)
+    watch(found, span, recording, output_dir, options)
+
+
+@dataclass(frozen=True)
+class Options:
+    """How it is watched; ``name``: what the files with the events are called."""
+
+    delay: timedelta
+    listen: str | None
+    anew: bool
+    as_json: bool
+    name: str = "anomaly_events.json"
+
+
+@dataclass(frozen=True)
+class Span:
+    """``[start, end)`` is read, and told from ``since`` on; ``is_live``: it ends in the future."""
+
+    start: datetime
+    since: datetime
+    end: datetime
+    is_live: bool
+
+
+def span_of(release: Release, start: str | None, end: str | None, recording: Path | None) -> Span:
+    """What is watched, on the grid of the release's steps."""
+    from observability.errors import ConfigError
+    from observability.model import DAYS_BEFORE, LAST_DAY, format_instant
+
+    since = _aligned(release, commands.instant("--start", start)) if start is not None else release.ga
+    begin, until = since - DAYS_BEFORE * release.day, release.calendar.window(LAST_DAY).end
+    if recording is not None:
+        from observability.sources.recording import Recording
+
+        held = Recording(recording).window
+        begin, until = max(begin, _aligned(release, held.start)), held.end
+    until = _aligned(release, commands.instant("--end", end) if end is not None else until)
+    if until <= since:
+        raise ConfigError(
+            f"The time from {format_instant(since)} to {format_instant(until)} is empty; check --start and --end."
+        )
+    return Span(min(begin, since), since, until, recording is None and until > datetime.now(UTC))
+
+
+def watch(release: Release, span: Span, recording: Path | None, folder: Path, options: Options) -> None:
+    """Run the watcher, and print what it tells."""
+    from observability import gather
+    from observability.layout import Layout
+    from observability.store import Store
+    from observability.watching.console import Console
+    from observability.watching.folder import only_watcher_in
+    from observability.watching.service import Service
+    from observability.watching.sinks import Sinks
+    from observability.watching.watcher import Watcher
+
+    layout = Layout(Store(folder), release.services)
+    with ExitStack() as stack:
+        state = stack.enter_context(only_watcher_in(layout))
+        advance = stack.enter_context(commands.progress("watch"))
+        sinks = Sinks(state, release.notify, commands.warn) if span.is_live else None
+        console = Console(sinks, options.as_json, advance)
+        watcher = Watcher(
+            release,
+            gather.open_source(release, recording),
+            layout,
+            start=span.start,
+            since=span.since,
+            now=datetime.now(UTC),
+            announcer=console,
+            warn=commands.warn,
+            name=options.name,
+            anew=options.anew,
+        )
+
+        def took(taken: Taken, seconds: float) -> None:
+            console.took(watcher, taken, seconds, span.end)
+
+        service = Service(watcher, span.end, options.delay, span.is_live, took, commands.warn, _clock)
+        if span.is_live or options.listen is not None:
+            from observability.watching.endpoint import serve
+            from observability.watching.metrics import Metrics
+
+            channels = [channel.name for channel in release.channels]
+            metrics = Metrics(watcher.until, _clock, channels, [query.name for query in release.plan.queries])
+            address = stack.enter_context(serve(options.listen or LISTEN, metrics, service.health))
+            console.count(metrics)
+            print(f"metrics at http://{address}/metrics", file=sys.stderr)
+        if sinks is not None:
+            sinks.start()
+            stack.callback(sinks.stop, FLUSH_S)
+        _introduce(watcher, span, options.delay)
+        service.run()
+    commands.say(*watcher.locations())
+
+
+def _introduce(watcher: Watcher, span: Span, delay: timedelta) -> None:
+    """One line on stderr: what is watched, and how."""
+    from observability.model import format_instant
+    from observability.units import format_duration
+
+    step = format_duration(watcher.release.step_s)
+    kpis = f"{len(watcher.stream.subjects)} KPIs of {', '.join(watcher.release.services)}, every {step}"
+    if span.is_live:
+        kpis += f" and {format_duration(delay.total_seconds())} after it"
+    went = "carries on after" if watcher.resumed else "from"
+    print(f"{kpis}, {went} {format_instant(watcher.until)} to {format_instant(span.end)}", file=sys.stderr)
+
+
+def _clock() -> datetime:
+    return datetime.now(UTC)
+
+
+def _aligned(release: Release, instant: datetime) -> datetime:
+    """The last border of the release's steps up to the instant."""
+    return release.ga + (instant - release.ga) // release.step * release.step
+
+
+def _with_receivers(release: Release, alertmanagers: Sequence[str], webhooks: Sequence[str]) -> Release:
+    """The release with the receivers that flags name beside its own."""
+    from pydantic import ValidationError
+
+    from observability.errors import ConfigError
+    from observability.notify import Notify
+
+    if not alertmanagers and not webhooks:
+        return release
+    told = release.notify
+    try:
+        notify = Notify(
+            alertmanager=(*told.alertmanager, *({"url": url} for url in alertmanagers)),
+            webhooks=(*told.webhooks, *({"url": url} for url in webhooks)),
+            labels=told.labels,
+        )
+    except ValidationError as error:
+        said = error.errors()[0]["msg"].removeprefix("Value error, ")
+        raise ConfigError(f"--alertmanager or --webhook: {said}.") from None
+    return release.model_copy(update={"notify": notify})

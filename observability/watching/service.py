@@ -1,0 +1,138 @@
+"""The watcher's day: a step as soon as it is over, patience with whatever fails, and words for it, each once."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from observability.errors import ConfigError, NotEnoughDataError, PostgaError, SourceError
+from observability.model import format_instant
+from observability.units import format_duration
+from observability.watching.watcher import Taken, Watcher
+
+LONGEST_NAP_S = 1.0  # a clock that jumps, or a signal, is noticed after so long
+PAUSE_S = 30.0  # at most, between attempts to reach a source that fails
+JUMP = timedelta(seconds=30)  # by which the clock and the time that went by differ, to be told
+DEAD_S, DEAD_STEPS = 300.0, 5  # without a sign of life, it is not healthy
+TOLD_AGAIN = timedelta(hours=1)
+
+
+@dataclass
+class Service:
+    """Runs a watcher up to ``end``: each step ``delay`` after it is over, at times that are aligned with the steps.
+
+    ``patient``: a source or a disk that fails is tried again, for as long as it takes; otherwise it ends the run.
+    ``took`` is told of what was scored, ``say`` what a user should know.
+    """
+
+    watcher: Watcher
+    end: datetime
+    delay: timedelta
+    patient: bool
+    took: Callable[[Taken, float], None]
+    say: Callable[[str], None]
+    clock: Callable[[], datetime]
+    sleep: Callable[[float], None] = time.sleep
+    _trouble: _Trouble | None = None
+    _alive: float = field(default_factory=time.monotonic)
+    _clocks: tuple[datetime, float] | None = None
+
+    def run(self) -> None:
+        """Until the last step is scored and kept."""
+        while self.watcher.until < self.end:
+            self._check_clock()
+            due = self.watcher.due(self.clock() - self.delay, self.end)
+            if due:
+                self._advance(due)
+            else:
+                self._nap(self.watcher.until + self.watcher.release.step + self.delay - self.clock())
+        self._persist(self.watcher.finish)
+
+    def health(self) -> tuple[bool, str]:
+        """Whether it is at work, and a sentence that says how it stands."""
+        silent = time.monotonic() - self._alive
+        limit = max(DEAD_S, DEAD_STEPS * self.watcher.release.step_s)
+        scored = f"scored up to {format_instant(self.watcher.until)}"
+        if silent > limit:
+            return False, f"{scored}; no sign of life for {format_duration(silent)}"
+        if self._trouble is not None:
+            return not self._trouble.is_ours, f"{scored}; {self._trouble.text}"
+        return True, scored
+
+    def _advance(self, due: int) -> None:
+        begun = time.monotonic()
+        try:
+            taken = self.watcher.advance(due)
+        except NotEnoughDataError as error:  # the server's clock is behind: the first of the steps may be over there
+            if due > 1:
+                self._advance(1)
+            else:
+                self._suffer(error)
+        except SourceError as error:
+            self._suffer(error)
+        except ConfigError as error:
+            self._suffer(error)
+            self._persist(self.watcher.keep)
+        else:
+            self._recover()
+            self._alive = time.monotonic()
+            self.took(taken, self._alive - begun)
+
+    def _persist(self, write: Callable[[], object]) -> None:
+        """Try to write for as long as it takes."""
+        while True:
+            try:
+                write()
+            except ConfigError as error:
+                self._suffer(error)
+            else:
+                self._recover()
+                return
+
+    def _suffer(self, error: PostgaError) -> None:
+        """Tell of what fails, once and then every hour, and wait."""
+        if not self.patient:
+            raise error
+        now = self.clock()
+        if self._trouble is None or now - self._trouble.told >= TOLD_AGAIN:
+            since = now if self._trouble is None else self._trouble.since
+            self._trouble = _Trouble(str(error).rstrip("."), since, now, isinstance(error, ConfigError))
+            lost = "nothing is lost" if self._trouble.is_ours else "what is missed is read as soon as it answers"
+            self.say(f"{self._trouble.text}; trying again, {lost}.")
+        self._nap(timedelta(seconds=min(PAUSE_S, self.watcher.release.step_s)))
+
+    def _recover(self) -> None:
+        if self._trouble is not None:
+            lasted = format_duration((self.clock() - self._trouble.since).total_seconds())
+            self.say(f"working again, after {lasted}.")
+            self._trouble = None
+
+    def _check_clock(self) -> None:
+        """Tell of a clock that was set. Steps that were scored stay scored, and none is left out."""
+        now, passed = self.clock(), time.monotonic()
+        if self._clocks is not None:
+            jump = now - self._clocks[0] - timedelta(seconds=passed - self._clocks[1])
+            if abs(jump) >= JUMP:
+                way = "forward" if jump > timedelta() else "back"
+                text = f"the clock went {way} by {format_duration(abs(jump).total_seconds())}"
+                self.say(f"{text}; the next step is the one after {format_instant(self.watcher.until)}, as before.")
+        self._clocks = now, passed
+
+    def _nap(self, left: timedelta) -> None:
+        """Sleep, in pieces, but look up for what has changed meanwhile."""
+        end = time.monotonic() + min(left.total_seconds(), PAUSE_S)
+        while (rest := end - time.monotonic()) > 0:
+            self._alive = time.monotonic()
+            self.sleep(min(rest, LONGEST_NAP_S))
+
+
+@dataclass(frozen=True)
+class _Trouble:
+    """What fails, since when, and when that was last told; ``is_ours``: the disk, and not the source."""
+
+    text: str
+    since: datetime
+    told: datetime
+    is_ours: bool

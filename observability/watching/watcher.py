@@ -1,0 +1,238 @@
+"""The watcher: reads a release's samples step after step, scores them, and keeps what it finds on disk.
+
+Live, a replay of a recording and a look at a past window are this one loop: they differ in the clock. After a stop of
+any kind it goes on from its last checkpoint, reads again what came after it, and finds the same: what the log and the
+outbox have already is passed over.
+
+Below the folder ``watch``: ``checkpoint.npz``, ``log.jsonl`` and the outbox. What it has found lies beside that folder
+in ``anomaly_events.json``, or what else ``name`` says, for each service.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Literal, Protocol
+
+from observability.artifacts import SEVERITIES, Severity
+from observability.definitions import Release
+from observability.detection.anomalies import by_service, placed, told_events
+from observability.detection.stream import Stream
+from observability.errors import ConfigError
+from observability.events import AnomalyEvents, Finding, Incident, Notification
+from observability.layout import ANOMALIES, WATCH, Layout
+from observability.model import Window
+from observability.sources import Followed, Source
+from observability.store import Store
+from observability.watching import checkpoint
+from observability.watching.checkpoint import Checkpoint, UnusableError
+from observability.watching.log import Log
+
+LOG = "log.jsonl"
+CHECKPOINT_STEPS = 10  # live, so many steps are read again at most after a stop
+FIRST_STEPS = 60  # of the first window, before it is known how many samples a step has
+MOST_POINTS = 2_000_000  # samples that are read at once
+PUBLISHED_WITHIN = 60  # steps after which each service's events are written again, changed or not
+
+
+class Announcer(Protocol):
+    """Tells the world of incidents, each thing once."""
+
+    def told(self, incident: str) -> Severity | None:
+        """The severity that was last told of the incident of this id; None where it is unknown."""
+
+    def put(self, notification: Notification) -> bool:
+        """Tell this, unless a notification of its id was told before. Whether it was new."""
+
+
+@dataclass(frozen=True)
+class Taken:
+    """What came of a window: the findings that are over and new, and what the source had. ``samples``: how many values
+    were scored."""
+
+    window: Window
+    steps: int
+    samples: int
+    over: Sequence[Finding]
+    followed: Followed
+
+
+class Watcher:
+    """Scores the steps from ``start`` on, and tells what happened from ``since`` on.
+
+    ``layout`` is of the release's folder, which must exist. ``warn`` is told what a user should know.
+
+    Raises ``ConfigError`` where the folder's checkpoint is of another release, or nothing can be written there.
+    """
+
+    def __init__(
+        self,
+        release: Release,
+        source: Source,
+        layout: Layout,
+        *,
+        start: datetime,
+        since: datetime,
+        now: datetime,
+        warn: Callable[[str], None],
+        announcer: Announcer,
+        name: str = ANOMALIES,
+        anew: bool = False,
+    ) -> None:
+        self.release, self._layout, self._announcer, self._name = release, layout, announcer, name
+        folder = Path(layout.store.location(WATCH))
+        folder.mkdir(parents=True, exist_ok=True)
+        self._published = Store(layout.store.root, half_written=folder)
+        self._state = Store(folder)
+        self._state.clear_away([""])
+        self.log = Log(folder / LOG)
+        self.stream = Stream(release, start, since)
+        self._follower = source.follow(release.plan, start)
+        self._identity = checkpoint.identity(release, start, since)
+        self.begun, self.resumed = now, False
+        if anew:
+            self.log.set_aside()
+            self._state.delete(checkpoint.FILE)
+        self._resume(warn)
+        self._found = by_service(release, self.log.found)
+        self._changed: set[str] = set(release.services)
+        self._others = itertools.cycle(release.services)
+        self._kept_at = self.stream.done
+        self._most = FIRST_STEPS
+
+    @property
+    def until(self) -> datetime:
+        """The end of the last step that was scored."""
+        return self.stream.until
+
+    def due(self, now: datetime, end: datetime) -> int:
+        """How many steps are over at ``now``, and end by ``end``."""
+        return max(0, (min(now, end) - self.until) // self.release.step)
+
+    def advance(self, due: int) -> Taken:
+        """Read and score as many of the ``due`` steps as go at once, and keep what was found.
+
+        If it raises ``SourceError``, nothing was read. If it raises ``ConfigError``, what was found is not on disk yet:
+        ``keep`` tries again.
+        """
+        steps = min(due, self._most)
+        window = Window(start=self.until, end=self.until + steps * self.release.step)
+        followed = self._follower.read(window)
+        self._most = _bounded(steps, followed.points, self.release)
+        scored = self.stream.scored
+        before = {one.service for one in self.stream.ongoing()}
+        self._over = [one.what for one in self.stream.take(followed.services, steps)]
+        self._changed |= before | {one.service for one in (*self._over, *self.stream.ongoing())}
+        return Taken(window, steps, self.stream.scored - scored, self.keep(), followed)
+
+    def keep(self) -> list[Finding]:
+        """Write what was found: the log, the notifications, the events, and in due time the checkpoint. The findings
+        that are new in the log."""
+        new = self.log.append(placed(one, self.release) for one in self._over)
+        for one in new:
+            self._found[one.service].append(one)
+        self._announce_all([*self._over, *self.stream.ongoing()])
+        number = -(-len(self.release.services) // PUBLISHED_WITHIN)
+        self._publish({*self._changed, *itertools.islice(self._others, number)})
+        self._changed = set()
+        if self.stream.done - self._kept_at >= CHECKPOINT_STEPS:
+            self.checkpoint()
+        return new
+
+    @property
+    def kept_until(self) -> datetime:
+        """The end of the last step that a checkpoint knows of."""
+        return self.stream.steps.time(self._kept_at)
+
+    def checkpoint(self) -> None:
+        """Keep all state; that of river's detectors cannot be, and is made again from the history."""
+        if self.stream.is_portable:
+            found = Checkpoint(
+                identity=self._identity,
+                begun=self.begun,
+                logged=self.log.size,
+                stream=self.stream.memory(),
+                source=self._follower.memory(),
+            )
+            checkpoint.write(self._state, found)
+        self._kept_at = self.stream.done
+
+    def finish(self) -> dict[str, AnomalyEvents]:
+        """Keep everything; service → what was found in it."""
+        self.checkpoint()
+        return self._publish(self.release.services)
+
+    def open_incidents(self) -> list[Incident]:
+        """The incidents that are not over."""
+        return [one for one in self.stream.ongoing() if isinstance(one, Incident)]
+
+    def locations(self) -> list[str]:
+        """Where the services' events lie."""
+        return [self._published.location(self._layout.key(name, self._name)) for name in self.release.services]
+
+    def _resume(self, warn: Callable[[str], None]) -> None:
+        """Go on from the folder's checkpoint; from the history where there is none, or none that can be used."""
+        try:
+            kept = checkpoint.read(self._state)
+            if kept is not None and kept.logged > self.log.size:
+                raise UnusableError(f"{self.log.path} is shorter than it was at the last checkpoint")
+        except UnusableError as error:
+            warn(f"{error}; it is begun again from the history, and what the log holds is not told again.")
+            return
+        if kept is None:
+            return
+        changed = checkpoint.differences(kept.identity, self._identity)
+        if changed:
+            raise ConfigError(
+                f"{self._state.location(checkpoint.FILE)} does not fit this release file: {changed}; restore the file, "
+                "or add --anew to begin again from the history (what was found before is kept beside the log)."
+            )
+        self.stream.remember(kept.stream)
+        self._follower.remember(kept.source)
+        self.begun, self.resumed = kept.begun, True
+
+    def _announce_all(self, found: Iterable[Finding]) -> None:
+        """Tell of incidents that began, became more severe, or are over; what is known already is passed over there.
+
+        What was over before the watcher was first started is history, and what lies in maintenance is expected.
+        """
+        for one in found:
+            told = placed(one, self.release)
+            if isinstance(told, Incident) and not told.in_maintenance and told.end >= self.begun:
+                for notification in notifications(told, self._announcer.told(told.id), self.release, self.until):
+                    self._announcer.put(notification)
+
+    def _publish(self, services: Iterable[str]) -> dict[str, AnomalyEvents]:
+        if self.stream.done <= self.stream.first:
+            return {}
+        ongoing = by_service(self.release, self.stream.ongoing())
+        told = {}
+        for service in services:
+            found = [*self._found[service], *ongoing[service]]
+            told[service] = told_events(self.stream, service, found, self.stream.is_warm(service))
+            self._published.write(self._layout.key(service, self._name), told[service])
+        return told
+
+
+def notifications(incident: Incident, told: Severity | None, release: Release, at: datetime) -> Iterator[Notification]:
+    """What is to be told of an incident now, if ``told`` is its severity as it was last told. Each has one id."""
+
+    def made(status: Literal["open", "escalated", "resolved"], key: str) -> Notification:
+        name = f"{incident.id}/{key}"
+        return Notification(id=name, status=status, at=at, release=release.release, incident=incident)
+
+    if told is None:
+        yield made("open", "open")
+    elif SEVERITIES.index(incident.severity) > SEVERITIES.index(told):
+        yield made("escalated", f"escalated/{incident.severity}")
+    if not incident.ongoing:
+        yield made("resolved", "resolved")
+
+
+def _bounded(steps: int, points: int, release: Release) -> int:
+    """How many steps are read at once, from how many samples so many of them had."""
+    of_a_day = max(1, release.day // release.step)
+    return max(1, min(of_a_day, steps * MOST_POINTS // max(points, 1)))
