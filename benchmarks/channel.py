@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from argparse import ArgumentTypeError
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -32,23 +32,27 @@ def settings_table(measured: dict[str, Any]) -> list[str]:
 
 
 def jittered(channel: Channel, draws: int, seed: int) -> list[Channel]:
-    """The channel ``draws`` times, each of its numbers times a random factor from 1 − OFF_BY to 1 + OFF_BY.
-
-    What was a whole number stays one. The threshold is as it was.
+    """The channel ``draws`` times, its parameters ``nearby``; the threshold is as it was.
 
     Raises
     ------
     ConfigError
         The detector refuses one of the numbers.
     """
+    return _checked(channel, nearby(settings(channel)["parameters"], draws, seed))
+
+
+def nearby(numbers: Mapping[str, Any], draws: int, seed: int) -> list[dict[str, Any]]:
+    """The numbers ``draws`` times, each times a random factor from 1 − OFF_BY to 1 + OFF_BY. What was a whole number
+    stays one; text and flags are as they were."""
     rng = np.random.default_rng(seed)
-    return _drawn(channel, draws, lambda: rng.uniform(1 - OFF_BY, 1 + OFF_BY))
+    return _drawn(numbers, draws, lambda: rng.uniform(1 - OFF_BY, 1 + OFF_BY))
 
 
 def scattered(channel: Channel, draws: int, seed: int) -> list[Channel]:
     """As ``jittered``, further off: the factors are log-uniform from 1/UP_TO to UP_TO."""
     rng = np.random.default_rng(seed)
-    return _drawn(channel, draws, lambda: UP_TO ** rng.uniform(-1, 1))
+    return _checked(channel, _drawn(settings(channel)["parameters"], draws, lambda: UP_TO ** rng.uniform(-1, 1)))
 
 
 def at_least(least: int) -> Callable[[str], int]:
@@ -62,9 +66,11 @@ def at_least(least: int) -> Callable[[str], int]:
     return read
 
 
-def _drawn(channel: Channel, draws: int, factor: Callable[[], float]) -> list[Channel]:
-    numbers = settings(channel)["parameters"]
-    sets = [{name: _off(value, factor()) for name, value in numbers.items()} for _ in range(draws)]
+def _drawn(numbers: Mapping[str, Any], draws: int, factor: Callable[[], float]) -> list[dict[str, Any]]:
+    return [{name: _off(value, factor()) for name, value in numbers.items()} for _ in range(draws)]
+
+
+def _checked(channel: Channel, sets: Sequence[dict[str, Any]]) -> list[Channel]:
     drawn = [channel.model_copy(update={"parameters": off}) for off in sets]
     for one in drawn:
         channels.bank_of(one, 0)

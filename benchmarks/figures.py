@@ -44,10 +44,14 @@ def progress(text: str, total: int) -> Done:
 
 
 def tell(
-    measure: Callable[[], dict[str, Any]], table: Callable[[dict[str, Any]], str], given: Namespace, block: str
+    measure: Callable[[], dict[str, Any]],
+    table: Callable[[dict[str, Any]], str],
+    given: Namespace,
+    block: str,
+    page: Path | None = None,
 ) -> int:
-    """Measure, print the report or its table, and write the table into its block of the detector's page where that is
-    asked for. Gives the exit code."""
+    """Measure, print the report or its table, and write the table into its block of the page (the detector's, if none
+    is named) where that is asked for. Gives the exit code."""
     try:
         report = measure()
     except PostgaError as error:
@@ -58,8 +62,8 @@ def tell(
         return 130
     print(json.dumps(report, indent=1, allow_nan=False) if given.json else table(report))
     if given.document:
-        page = DETECTOR_PAGE.read_text(encoding="utf-8")
-        DETECTOR_PAGE.write_text(filled_in(page, table(report), block), encoding="utf-8")
+        page = page or DETECTOR_PAGE
+        page.write_text(filled_in(page.read_text(encoding="utf-8"), table(report), block), encoding="utf-8")
     return 0
 
 

@@ -22,6 +22,7 @@ from observability.model import (
     Window,
     service_matcher,
 )
+from observability.notify import Notify
 
 DEFAULT_SERVICE = "default"
 
@@ -149,6 +150,12 @@ class Channel(Frozen):
     parameters: Mapping[str, int | float | str | bool] = {}
 
 
+class IncidentSettings(Frozen):
+    """From which joint evidence of its KPIs on a service has an incident, in nats; by default what is shipped."""
+
+    threshold: float | None = Field(default=None, gt=0)
+
+
 DEFAULT_CHANNELS = (Channel(name="significance"), Channel(name="novelty"))
 
 
@@ -169,6 +176,8 @@ class Release(Frozen):
     slos: tuple[Objective, ...]
     maintenance: tuple[Maintenance, ...] = ()
     channels: tuple[Channel, ...] = DEFAULT_CHANNELS
+    incidents: IncidentSettings = IncidentSettings()
+    notify: Notify = Notify()
     only_of: Mapping[str, tuple[str, ...]] = Field(default={}, description="service → its KPIs, where not all are its")
 
     def kpis_of(self, service: str) -> dict[str, Kpi]:
@@ -183,6 +192,10 @@ class Release(Frozen):
         """The windows that concern the service, in time order."""
         found = [window for window in self.maintenance if service in (window.services or self.services)]
         return sorted(found, key=lambda window: (window.start, window.end))
+
+    def aligned(self, instant: datetime) -> datetime:
+        """The last border of its steps up to the instant."""
+        return self.ga + (instant - self.ga) // self.step * self.step
 
     @property
     def calendar(self) -> Calendar:

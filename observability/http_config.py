@@ -9,12 +9,20 @@ Source: https://prometheus.io/docs/prometheus/latest/configuration/configuration
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Annotated, Self
+from typing import Annotated, ClassVar, Self
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationInfo, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    ValidationInfo,
+    field_serializer,
+    field_validator,
+    model_validator,
+)
 
 _REFERENCE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")  # RFC 9110, token
@@ -157,6 +165,23 @@ class HttpConfig(_Settings):
         if self.no_proxy is not None and self.proxy_url is None:
             raise ValueError("no_proxy holds for proxy_url; write proxy_url too, or set NO_PROXY instead")
         return self
+
+
+class Server(HttpConfig):
+    """A server and the way to it. ``section`` is where its settings stand in the release file.
+
+    The URL may have credentials, from a flag or the environment. They are not shown, and not written as JSON.
+    """
+
+    section: ClassVar[str]
+    url: str
+
+    @field_serializer("url", when_used="json")
+    def _shown(self, url: str) -> str:
+        return without_credentials(url)
+
+    def __repr_args__(self) -> Iterable[tuple[str | None, object]]:
+        return [(name, self._shown(self.url) if name == "url" else value) for name, value in super().__repr_args__()]
 
 
 def is_proxy(url: str) -> bool:

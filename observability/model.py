@@ -9,10 +9,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Literal, Self, TypeAlias
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, field_serializer, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
 
 from observability.errors import ConfigError
-from observability.http_config import HttpConfig, without_credentials
+from observability.http_config import Server
 
 if TYPE_CHECKING:
     import numpy as np
@@ -65,7 +65,8 @@ Instant = Annotated[
 ]
 
 
-def _duration(value: object) -> timedelta:
+def parse_duration(value: object) -> timedelta:
+    """A duration written like 60s, 5m, 24h. Raises ``ValueError`` for anything else."""
     if isinstance(value, timedelta):
         return value
     match = _DURATION.fullmatch(str(value))
@@ -78,7 +79,7 @@ def _duration(value: object) -> timedelta:
 
 Duration = Annotated[
     timedelta,
-    BeforeValidator(_duration),
+    BeforeValidator(parse_duration),
     PlainSerializer(lambda d: f"{round(d.total_seconds())}s", return_type=str, when_used="json"),
 ]
 
@@ -152,22 +153,13 @@ class Query(Frozen):
         return self.type in {"counter", "buckets"}
 
 
-class PrometheusSettings(HttpConfig):
-    """The server to ask. ``timeout`` holds for one query; ``concurrency`` is how many are in flight at once.
+class PrometheusSettings(Server):
+    """The server to ask. ``timeout`` holds for one query; ``concurrency`` is how many are in flight at once."""
 
-    The URL may have credentials, from the flag or the environment. They are not shown, and not written as JSON.
-    """
-
+    section = "prometheus"
     url: str = DEFAULT_URL
     timeout: Duration = timedelta(seconds=30)
     concurrency: int = Field(default=2, ge=1, le=64)
-
-    @field_serializer("url", when_used="json")
-    def _shown(self, url: str) -> str:
-        return without_credentials(url)
-
-    def __repr_args__(self) -> Iterable[tuple[str | None, object]]:
-        return [(name, self._shown(self.url) if name == "url" else value) for name, value in super().__repr_args__()]
 
 
 class SourceInfo(Frozen):

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from observability.definitions import DEFAULT_SERVICE, Kpi, Maintenance, Objective, PriceList, Release
 from observability.model import PrometheusSettings, Query
+from observability.notify import Notify
 from observability.release_checks import Written
 from observability.release_yaml import FieldPath, Finding
 
@@ -24,6 +25,7 @@ _SECTIONS: dict[str, type[BaseModel]] = {
     "kpis": Kpi,
     "slos": Objective,
     "maintenance": Maintenance,
+    "notify": Notify,
 }
 _IN_PARTS = {"services", "queries", "kpis", "slos", "maintenance"}  # a broken entry leaves the others as they are
 # In the place of fields that must be there, for looking at the rest of the file.
@@ -61,7 +63,7 @@ def validated(fields: dict[str, Any]) -> tuple[Release | None, Written, list[Fin
     try:
         return Release.model_validate(fields), _written(fields, set()), []
     except ValidationError as error:
-        findings = list(dict.fromkeys(_findings(error)))
+        findings = list(dict.fromkeys(_findings(error, fields)))
     broken = {found.path[:2] if found.path[0] in _IN_PARTS else found.path[:1] for found in findings}
     try:
         release = Release.model_validate(_without(fields, broken))
@@ -83,6 +85,8 @@ def _model_at(path: FieldPath) -> type[BaseModel] | None:
         return Release
     model = _SECTIONS.get(str(path[0]))
     for part in path[2 if path[0] in _IN_PARTS else 1 :]:
+        if isinstance(part, int):  # an item of a list has the fields of the list's items
+            continue
         field = model.model_fields.get(str(part)) if model else None
         types = (field.annotation, *get_args(field.annotation)) if field else ()
         model = next((one for one in types if isinstance(one, type) and issubclass(one, BaseModel)), None)
@@ -94,17 +98,30 @@ def _nearest(name: object, known: set[str]) -> str:
     return f"did you mean '{close[0]}'?" if close else ""
 
 
-def _findings(error: ValidationError) -> Iterator[Finding]:
+def _findings(error: ValidationError, fields: dict[str, Any]) -> Iterator[Finding]:
     errors = error.errors(include_input=False, include_url=False)
     lists = {found["loc"][:-1] for found in errors}  # a list whose items are wrong is not too short as well
     for found in errors:
-        path = tuple(part for part in found["loc"] if part != "[key]")
+        path = _as_written(tuple(part for part in found["loc"] if part != "[key]"), fields)
         if found["type"] == "extra_forbidden":
             yield Finding(path, no_such_field(path[-1], path[:-1]))
         elif found["type"] != "too_short" or found["loc"] not in lists:
             said = _SAID.get(found["type"])
             text = found["msg"].removeprefix("Value error, ").rstrip(".")
             yield Finding(path, text if said is None else said.format_map(found.get("ctx", {})))
+
+
+def _as_written(path: FieldPath, fields: dict[str, Any]) -> FieldPath:
+    """The path without the position of an entry that stands where the file may have a list of them."""
+    value: Any = fields
+    for length, part in enumerate(path):
+        if part == 0 and not isinstance(value, list) and not (isinstance(value, dict) and part in value):
+            return path[:length] + path[length + 1 :]
+        if isinstance(value, dict):
+            value = value.get(part)
+        else:
+            value = value[part] if isinstance(value, list) and isinstance(part, int) else None
+    return path
 
 
 def _hinted(findings: list[Finding], fields: dict[str, Any]) -> list[Finding]:

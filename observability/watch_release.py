@@ -17,9 +17,11 @@ from observability.commands import RecordingFlag, UrlFlag
 
 if TYPE_CHECKING:
     from observability.definitions import Release
+    from observability.events import Finding
     from observability.watching.watcher import Taken, Watcher
 
 LISTEN = "127.0.0.1:9464"
+NAMED = 5  # services; of more it is told how many there are
 FLUSH_S = 3.0  # for what is left to deliver when the watcher ends
 
 DelayFlag = Annotated[
@@ -49,6 +51,17 @@ WebhookFlag = Annotated[
 AnewFlag = Annotated[
     bool, typer.Option("--anew", help="Begin again from the history; what was found before is kept beside the log.")
 ]
+CalibrateFlag = Annotated[
+    bool,
+    typer.Option(
+        "--calibrate",
+        help="Watch nothing; replay the week before GA, or --start to --end, and print which threshold would have "
+        "given how many incidents.",
+    ),
+]
+RateFlag = Annotated[
+    float, typer.Option("--alarms-per-week", min=0.0, help="With --calibrate: how many incidents per service and week.")
+]
 JsonFlag = Annotated[bool, typer.Option("--json", help="Print incidents as JSON, one a line.")]
 
 
@@ -64,6 +77,8 @@ def main(
     alertmanager: AlertmanagerFlag = None,
     webhook: WebhookFlag = None,
     anew: AnewFlag = False,
+    calibrate: CalibrateFlag = False,
+    alarms_per_week: RateFlag = 1.0,
     as_json: JsonFlag = False,
 ) -> None:
     """Watch a release: score every step as soon as it is over, and tell of incidents.
@@ -76,10 +91,17 @@ def main(
     Example: postga watch release.yaml --output-dir week --alertmanager http://localhost:9093
 
     Example: postga watch release.yaml --start 2025-11-20T00:00:00Z --end 2025-11-21T00:00:00Z
+
+    Example: postga watch release.yaml --calibrate --alarms-per-week 0.5
     """
     from observability.release import load
 
     found = commands.with_url(load(release), prometheus_url)
+    if calibrate:
+        from observability.calibrate_incidents import run
+
+        run(found, recording, start, end, alarms_per_week, as_json)
+        return
     found = _with_receivers(found, alertmanager or (), webhook or ())
     span = span_of(found, start, end, recording)
     options = Options(commands.duration("--delay", delay), listen, anew, as_json)
@@ -112,14 +134,14 @@ def span_of(release: Release, start: str | None, end: str | None, recording: Pat
     from observability.errors import ConfigError
     from observability.model import DAYS_BEFORE, LAST_DAY, format_instant
 
-    since = _aligned(release, commands.instant("--start", start)) if start is not None else release.ga
+    since = release.aligned(commands.instant("--start", start)) if start is not None else release.ga
     begin, until = since - DAYS_BEFORE * release.day, release.calendar.window(LAST_DAY).end
     if recording is not None:
         from observability.sources.recording import Recording
 
         held = Recording(recording).window
-        begin, until = max(begin, _aligned(release, held.start)), held.end
-    until = _aligned(release, commands.instant("--end", end) if end is not None else until)
+        begin, until = max(begin, release.aligned(held.start)), held.end
+    until = release.aligned(commands.instant("--end", end) if end is not None else until)
     if until <= since:
         raise ConfigError(
             f"The time from {format_instant(since)} to {format_instant(until)} is empty; check --start and --end."
@@ -157,10 +179,15 @@ def watch(release: Release, span: Span, recording: Path | None, folder: Path, op
             anew=options.anew,
         )
 
-        def took(taken: Taken, seconds: float) -> None:
-            console.took(watcher, taken, seconds, span.end)
+        def took(taken: Taken, found: Sequence[Finding], seconds: float) -> None:
+            console.took(watcher, taken, found, seconds, span.end)
 
-        service = Service(watcher, span.end, options.delay, span.is_live, took, commands.warn, _clock)
+        clock = _clock if recording is None else lambda: span.end + options.delay  # all that is recorded is over
+
+        def say(text: str) -> None:
+            console.say(f"warning: {text}")
+
+        service = Service(watcher, span.end, options.delay, span.is_live, took, say, clock)
         if span.is_live or options.listen is not None:
             from observability.watching.endpoint import serve
             from observability.watching.metrics import Metrics
@@ -184,7 +211,9 @@ def _introduce(watcher: Watcher, span: Span, delay: timedelta) -> None:
     from observability.units import format_duration
 
     step = format_duration(watcher.release.step_s)
-    kpis = f"{len(watcher.stream.subjects)} KPIs of {', '.join(watcher.release.services)}, every {step}"
+    names = watcher.release.services
+    of = ", ".join(names) if len(names) <= NAMED else f"{len(names):,} services"
+    kpis = f"{len(watcher.stream.subjects):,} KPIs of {of}, every {step}"
     if span.is_live:
         kpis += f" and {format_duration(delay.total_seconds())} after it"
     went = "carries on after" if watcher.resumed else "from"
@@ -193,11 +222,6 @@ def _introduce(watcher: Watcher, span: Span, delay: timedelta) -> None:
 
 def _clock() -> datetime:
     return datetime.now(UTC)
-
-
-def _aligned(release: Release, instant: datetime) -> datetime:
-    """The last border of the release's steps up to the instant."""
-    return release.ga + (instant - release.ga) // release.step * release.step
 
 
 def _with_receivers(release: Release, alertmanagers: Sequence[str], webhooks: Sequence[str]) -> Release:

@@ -76,7 +76,7 @@ class Week:
 
     @cached_property
     def _about(self) -> tuple[str, ...]:
-        return (__version__, self.release.model_dump_json(exclude={"prometheus"}), self.identity)
+        return (__version__, self.release.model_dump_json(exclude={"prometheus", "notify"}), self.identity)
 
     def _once(self, stage: str, inputs: Sequence[str], outputs: Sequence[str], action: Callable[[], object]) -> None:
         if self.afresh:

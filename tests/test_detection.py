@@ -490,7 +490,8 @@ def test_no_days_are_said():
     assert (events.anomalies, events.window) == ((), None)
     assert events.warnings == ("no day has data, so nothing was scored",)
     assert set(events.scored.values()) == {0}  # no data, which is not "no anomaly"
-    assert events.detector == {"channels": {"ewma": in_effect(PROMPT)}}
+    assert events.detector["channels"] == {"ewma": in_effect(PROMPT)}
+    assert events.detector["incidents"]["threshold"] == 6.2
 
 
 def test_too_few_samples_to_warm_up_are_no_score():

@@ -130,7 +130,10 @@ def test_the_examples_in_comments_load_too(tmp_path: Path) -> None:
     for secret in ("password", "token", "ca.pem", "postga.pem", "postga.key"):
         assert secret in text
     opened = re.sub(
-        r"^( *)# ?((?:  )?[-\w]+: |(?:  )?- \{|queries:|detectors:|maintenance:)", r"\1\2", text, flags=re.MULTILINE
+        r"^( *)# ?((?:  )?[-\w]+: |(?:  )?- \{|queries:|detectors:|notify:|maintenance:)",
+        r"\1\2",
+        text,
+        flags=re.MULTILINE,
     )
     given = yaml.safe_load(opened)
     assert set(given["prometheus"]) > {

@@ -17,6 +17,7 @@ DEFINITIONS, REPORT = "observability.definitions", "observability.report"
 ARTIFACTS, KPI, UNITS = "observability.artifacts", "observability.kpi", "observability.units"
 EVENTS = "observability.events"
 COMPARABLE = "observability.comparable"
+NOTIFY = "observability.notify"
 TABLE = "observability.week_table"
 PROMQL, RELEASE_YAML = "observability.promql", "observability.release_yaml"
 CHECKS, FIELDS = "observability.release_checks", "observability.release_fields"
@@ -27,7 +28,8 @@ MAY_IMPORT = {
     UNITS: set(),
     HTTP_CONFIG: set(),
     MODEL: {ERRORS, HTTP_CONFIG},
-    DEFINITIONS: {ERRORS, MODEL},
+    NOTIFY: {MODEL, HTTP_CONFIG},
+    DEFINITIONS: {ERRORS, MODEL, NOTIFY},
     ARTIFACTS: {ERRORS, MODEL, DEFINITIONS},
     EVENTS: {MODEL, DEFINITIONS, ARTIFACTS},
     REPORT: {ERRORS, MODEL, DEFINITIONS, ARTIFACTS, EVENTS},
@@ -36,7 +38,7 @@ MAY_IMPORT = {
     PROMQL: set(),
     RELEASE_YAML: set(),
     CHECKS: {HTTP_CONFIG, MODEL, DEFINITIONS, PROMQL, RELEASE_YAML},
-    FIELDS: {MODEL, DEFINITIONS, RELEASE_YAML, CHECKS},
+    FIELDS: {MODEL, NOTIFY, DEFINITIONS, RELEASE_YAML, CHECKS},
     DETECTORS: {DEFINITIONS, RELEASE_YAML, CHANNELS},  # which detectors there are, the detectors know
     "observability.release": {ERRORS, MODEL, DEFINITIONS, RELEASE_YAML, CHECKS, FIELDS, DETECTORS},
     "observability.judgement": {ERRORS, MODEL, DEFINITIONS, ARTIFACTS, EVENTS, COMPARABLE, KPI, UNITS},
@@ -67,6 +69,8 @@ COMMANDS = {
     "observability.rebuild_week",
     "observability.waiting",
     "observability.validate_release",
+    "observability.watch_release",
+    "observability.calibrate_incidents",
 }
 REPORTERS = {"observability.stages", "observability.score_csv", "observability.cli"}
 # Installed package → the only room that imports it.
@@ -75,6 +79,7 @@ AT_HOME = {
     "river": "observability.detection",
     "matplotlib": "retrospective.plots",
     "prometheus_api_client": "observability.sources.prometheus",
+    "prometheus_client": "observability.watching.metrics",
 }
 PURE = MAY_IMPORT.keys() - {"observability.sources", "observability.store"}
 CLOCKS = {f"time.{clock}{unit}" for clock in ("time", "monotonic", "perf_counter") for unit in ("", "_ns")}
@@ -199,6 +204,7 @@ def test_no_module_is_named_utils() -> None:
         ("retrospective.render", "from matplotlib import figure"),
         ("observability.sources.retry", "from prometheus_api_client import PrometheusConnect"),
         ("scripts.record", "from prometheus_api_client import PrometheusConnect"),
+        ("observability.watching.loop", "from prometheus_client import Counter"),
     ],
 )
 def test_an_import_against_the_arrows_is_seen(module: str, source: str) -> None:

@@ -9,8 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from observability.artifacts import SEVERITIES
 from observability.definitions import Release
+from observability.detection import joint
 from observability.detection.channels import OURS, in_effect
+from observability.detection.episodes import GRADED
 from observability.detection.stream import Scoring, Stream
 from observability.events import Anomaly, AnomalyEvents, Finding, Incident, NewLevel
 from observability.kpi import part
@@ -73,7 +76,7 @@ def told_events(stream: Stream, service: str, found: Sequence[Finding], is_warm:
     told = [placed(one, release) for one in found]
     anomalies = [one for one in told if isinstance(one, Anomaly)]
     levels = [_with_anomalies(one, anomalies) for one in told if isinstance(one, NewLevel)]
-    incidents = [one for one in told if isinstance(one, Incident)]
+    incidents = [dressed(one, anomalies, release) for one in told if isinstance(one, Incident)]
     history = "warmed up by the days before it" if is_warm else "without history to warm up with"
     return AnomalyEvents(
         service=service,
@@ -88,6 +91,27 @@ def told_events(stream: Stream, service: str, found: Sequence[Finding], is_warm:
             *(text for index in stream.own[service] for text in _silent(stream, index)),
         ),
     )
+
+
+def dressed(incident: Incident, anomalies: Iterable[Anomaly], release: Release) -> Incident:
+    """The incident with the anomalies of its suspects in its time: it is as severe as the most severe of them that are
+    for the worse, and medium where the evidence is a little in many KPIs."""
+    names = {one.metric_name for one in incident.suspects if one.since is not None}
+    members = [
+        one
+        for one in anomalies
+        if one.metric_name in names and one.start and one.end and one.start < incident.end and incident.start < one.end
+    ]
+    graded = [
+        SEVERITIES.index(one.severity) for one in members if one.channel in GRADED and not _is_better(one, release)
+    ]
+    severity = SEVERITIES[max(graded)] if graded else "medium"
+    ids = tuple(sorted(str(one.id) for one in members))
+    return incident.model_copy(update={"severity": severity, "anomalies": ids})
+
+
+def _is_better(anomaly: Anomaly, release: Release) -> bool:
+    return anomaly.is_better(release.kpis[anomaly.metric_name].direction)
 
 
 def placed(found: Finding, release: Release) -> Finding:
@@ -136,7 +160,9 @@ def _unscored(release: Release, service: str) -> AnomalyEvents:
 
 
 def _detector(release: Release) -> dict[str, Any]:
-    return {"channels": {channel.name: in_effect(channel) for channel in release.channels}}
+    threshold = release.incidents.threshold or joint.THRESHOLD
+    channels = {channel.name: in_effect(channel) for channel in release.channels}
+    return {"channels": channels, "incidents": {"threshold": threshold, **joint.parameters()}}
 
 
 def _with_anomalies(level: NewLevel, anomalies: Sequence[Anomaly]) -> NewLevel:

@@ -26,6 +26,7 @@ SMALL = 0.1  # of what was expected: a change that the comparison of days does n
 # The channels whose score says how far off a KPI is. Novelty says how new a value is, which is no measure of harm, and
 # what the scores of river's detectors measure is theirs alone: none of them is more than medium.
 GRADED = frozenset({"significance", "ewma"})
+GRADED_FROM: dict[Severity, float] = {"medium": 1.5, "high": 2.5, "critical": 5.0}  # thresholds that a score reaches
 
 Table = NDArray[np.float64]
 """One row per step, one column per series."""
@@ -167,7 +168,7 @@ class Episodes:
             value=run.value,
             baseline=expected,
             z_score=-run.score if side < 0 else run.score,
-            severity=_severity(self.channel, run.score / self.threshold, _is_small(kpi, run.value, expected)),
+            severity=_severity(self.channel, run.score / self.threshold, is_small(kpi, run.value, expected)),
             category=kpi.category,
             id=f"{service}/{kpi.name}/{self.channel}/{format_instant(start)}",
             service=service,
@@ -217,7 +218,7 @@ def _known(value: float) -> float | None:
     return float(value) if math.isfinite(value) else None
 
 
-def _is_small(kpi: Kpi, value: float, expected: float | None) -> bool:
+def is_small(kpi: Kpi, value: float, expected: float | None) -> bool:
     """Whether the KPI moved by less than a tenth of what was expected, or of what a percentage has left up to 100.
 
     A gauge that stood still for a week alarms when it moves by its last digit. Shares of events are never small: they
@@ -229,10 +230,10 @@ def _is_small(kpi: Kpi, value: float, expected: float | None) -> bool:
     return abs(value - expected) < SMALL * size
 
 
-def _severity(channel: str, thresholds: float, is_small: bool) -> Severity:
-    """By how many thresholds the score reached: below 1.5 low, below 2.5 medium, below 5 high, else critical."""
-    if thresholds < 1.5 or is_small:
+def _severity(channel: str, thresholds: float, small: bool) -> Severity:
+    """By how many thresholds the score reached."""
+    if thresholds < GRADED_FROM["medium"] or small:
         return "low"
-    if thresholds < 2.5 or channel not in GRADED:
+    if thresholds < GRADED_FROM["high"] or channel not in GRADED:
         return "medium"
-    return "high" if thresholds < 5 else "critical"
+    return "high" if thresholds < GRADED_FROM["critical"] else "critical"

@@ -19,8 +19,8 @@ from observability.definitions import Channel, Release
 from observability.detection.bank import Bank, Columns, Reading
 from observability.detection.channels import bank_of, in_effect
 from observability.detection.counts import surplus
-from observability.detection.episodes import Block, Episodes, Steps, Subject, Table, new_level
-from observability.detection.incidents import Incidents
+from observability.detection.episodes import GRADED, Block, Episodes, Steps, Subject, Table, new_level
+from observability.detection.incidents import Evidence, Gathering, Incidents
 from observability.events import Anomaly, Finding, Incident, NewLevel
 from observability.kpi import step_values
 from observability.model import Samples
@@ -65,13 +65,17 @@ class Stream:
         self.own: dict[str, list[int]] = {service: [] for service in release.services}
         for index, subject in enumerate(self.subjects):
             self.own[subject.service].append(index)
+        self.listeners: list[Callable[[int, Table, Evidence], None]] = []  # told of each block's evidence
         self.done = 0  # steps taken
         self.scored = 0  # values that any channel scored, by this stream itself
         self.present = np.zeros(len(self.subjects), dtype=np.int64)  # values since ``since``, by series
         self.any_scored = np.zeros(len(self.subjects), dtype=np.int64)  # steps since then that any channel scored
         self._seen = np.zeros(len(self.subjects), dtype=np.int64)
         self.channels = [self._scoring(channel) for channel in release.channels]
-        self.incidents = Incidents(release, self.subjects, self.steps, self.first)
+        services = np.array([release.services.index(one.service) for one in self.subjects], dtype=np.intp)
+        self.gathering = Gathering(self.subjects, services, self._counting())
+        threshold = release.incidents.threshold or self.gathering.bank.threshold
+        self.incidents = Incidents(release.services, self.subjects, services, self.steps, self.first, threshold)
 
     @property
     def until(self) -> datetime:
@@ -88,14 +92,19 @@ class Stream:
         block = Block(self.done, values, seen, self._events(services))
         times = self.steps.start.timestamp() + self.steps.step_s * (self.done + np.arange(count, dtype=np.float64))
         found: list[tuple[int, int, int, Finding]] = []
-        scored = np.zeros(values.shape, dtype=np.bool_)
+        scored, graded = np.zeros(values.shape, dtype=np.bool_), []
         for order, one in enumerate(self.channels):
             reading = _read(one.bank, times, values)
             scored |= reading.scored
+            graded += [(one.episodes.threshold, reading)] if one.channel.name in GRADED else []
             self._count(one, reading)
             found += [(step, 2 * order, series, event) for step, series, event in one.episodes.take(block, reading)]
             found += [(step, 2 * order + 1, series, level) for step, series, level in self._new_levels(one)]
-        found += [(step, 2 * len(self.channels), at, one) for step, at, one in self.incidents.take(block, times)]
+        evidence = self.gathering.take(block, times, graded)
+        incidents = self.incidents.take(self.done, values, evidence)
+        for listener in self.listeners:
+            listener(self.done, values, evidence)
+        found += [(step, 2 * len(self.channels), service, incident) for step, service, incident in incidents]
         self.scored += int(scored.sum())
         since = max(0, self.first - self.done)
         self.any_scored += scored[since:].sum(axis=0)
@@ -125,10 +134,12 @@ class Stream:
         for one in self.channels:
             assert isinstance(one.bank, Columns)
             name = one.channel.name
-            memory[f"{name}.state"] = one.bank.state
+            memory[f"{name}.state"] = one.bank.state.copy()
             memory[f"{name}.runs"] = one.episodes.memory()
             memory[f"{name}.steps"] = one.steps.copy()
             memory[f"{name}.scores"] = np.array([one.count, one.highest])
+        bank = self.gathering.bank
+        memory |= {"joint.series": bank.state.copy(), "joint.services": bank.of_services.copy()}
         return memory | {f"incidents.{name}": array for name, array in self.incidents.memory().items()}
 
     def remember(self, memory: Mapping[str, NDArray[Any]]) -> None:
@@ -143,8 +154,19 @@ class Stream:
             one.steps = memory[f"{name}.steps"].copy()
             count, one.highest = memory[f"{name}.scores"].tolist()
             one.count = int(count)
+        self.gathering.bank.state[:] = memory["joint.series"]
+        self.gathering.bank.of_services[:] = memory["joint.services"]
         prefix = "incidents."
         self.incidents.remember({n.removeprefix(prefix): a for n, a in memory.items() if n.startswith(prefix)})
+
+    def _counting(self) -> NDArray[np.bool_]:
+        """Which series count for their service's incidents: of several services, not what is the same for all of them,
+        or one of its moves would be an incident of each."""
+        common = {name for name, query in self.release.queries.items() if "$match" not in query.promql}
+        several = len(self.release.services) > 1
+        return np.array(
+            [not (several and common.issuperset(one.kpi.operands)) for one in self.subjects], dtype=np.bool_
+        )
 
     def _scoring(self, channel: Channel) -> Scoring:
         bank, threshold = bank_of(channel, len(self.subjects)), float(in_effect(channel)["threshold"])

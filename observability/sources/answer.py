@@ -149,19 +149,15 @@ class Tally:
         the query's values at the steps' ends, which some servers move to a multiple of the step. What lies outside is
         left out: of two parts both may return what lies on their border, and some servers answer one step more."""
         of = np.array([self._row(series) for series in found], dtype=np.intp)
-        sizes, times, numbers = _points([bytes(series.values) for series in found])
-        rows = np.repeat(of, sizes)
-        steps = (times - self._grid.start) / self._grid.step_s
-        at = (np.floor(steps) if raw else np.ceil(steps - CLOCK_ERROR) - 1).astype(np.intp)
-        inside, finite = (at >= low) & (at < high), np.isfinite(numbers)
-        np.add.at(self._dropped, rows[inside & ~finite & (at >= self._grid.lead)], 1)
-        good = inside & finite
-        rows, times, numbers, at = rows[good], times[good], numbers[good], at[good]
+        rows, times, numbers, at = on_grid(found, of, self._grid, low, high, raw)
+        finite = np.isfinite(numbers)
+        np.add.at(self._dropped, rows[~finite & (at >= self._grid.lead)], 1)
+        rows, times, numbers, at = rows[finite], times[finite], numbers[finite], at[finite]
         if not self._query.is_counted:
             np.fmax.at(self._values, (rows, at), numbers)
             return
         if np.unique(of).size < of.size:
-            rows, numbers, at = _without_duplicates(rows, times, numbers, at)
+            rows, numbers, at = without_duplicates(rows, times, numbers, at)
         self._count(rows, numbers, at)
 
     def _count(self, rows: NDArray[np.intp], numbers: Values, at: NDArray[np.intp]) -> None:
@@ -203,12 +199,7 @@ class Tally:
         )
 
     def _row(self, series: Series) -> int:
-        if series.histogram is not None or series.histograms is not None:
-            raise ConfigError(
-                f"query '{self._query.name}' returned native histograms, which are not read; ask for classic _bucket "
-                f"series or for a plain number: {self._query.promql}"
-            )
-        key = _labels(self._query, series)
+        key = key_of(self._query, series)
         if key not in self._rows:
             self._rows[key] = len(self._rows)
             if len(self._rows) > len(self._values):
@@ -232,6 +223,18 @@ def _nothing(integers: int, numbers: int) -> tuple[Any, ...]:
     return (*[np.zeros(0, dtype=np.intp)] * integers, *[np.zeros(0)] * numbers)
 
 
+def on_grid(
+    found: Sequence[Series], of: Rows, grid: Grid, low: int, high: int, raw: bool
+) -> tuple[Rows, Values, Values, Rows]:
+    """Rows, times, numbers and steps of all samples of a matrix that lie in the grid's steps ``low`` to ``high``
+    (exclusive). ``of`` has the row of each series, shape (series,); ``raw`` as for ``Tally.add``."""
+    sizes, times, numbers = _points([bytes(series.values) for series in found])
+    steps = (times - grid.start) / grid.step_s
+    at = (np.floor(steps) if raw else np.ceil(steps - CLOCK_ERROR) - 1).astype(np.intp)
+    inside = (at >= low) & (at < high)
+    return np.repeat(of, sizes)[inside], times[inside], numbers[inside], at[inside]
+
+
 def _points(texts: Sequence[bytes]) -> tuple[list[int], Values, Values]:
     """How many points each text has, and the times and numbers of all of them, from JSON such as ``[[0.5,"1"],…]``.
 
@@ -246,9 +249,7 @@ def _points(texts: Sequence[bytes]) -> tuple[list[int], Values, Values]:
     return sizes, flat[::2], flat[1::2]
 
 
-def _without_duplicates(
-    rows: NDArray[np.intp], times: Values, numbers: Values, at: NDArray[np.intp]
-) -> tuple[NDArray[np.intp], Values, NDArray[np.intp]]:
+def without_duplicates(rows: Rows, times: Values, numbers: Values, at: Rows) -> tuple[Rows, Values, Rows]:
     """Of samples of one series at one time the highest, such as where 1 and 1.0 are one bucket."""
     order = np.lexsort((numbers, times, rows))
     rows, times, numbers, at = rows[order], times[order], numbers[order], at[order]
@@ -256,8 +257,13 @@ def _without_duplicates(
     return rows[last], numbers[last], at[last]
 
 
-def _labels(query: Query, series: Series) -> Labels:
+def key_of(query: Query, series: Series) -> Labels:
     """What tells a series from others. Bounds are compared as numbers: 1 and 1.0 are one bucket, and one series."""
+    if series.histogram is not None or series.histograms is not None:
+        raise ConfigError(
+            f"query '{query.name}' returned native histograms, which are not read; ask for classic _bucket "
+            f"series or for a plain number: {query.promql}"
+        )
     labels = series.metric
     if query.type == "buckets":
         try:

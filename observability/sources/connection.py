@@ -21,7 +21,7 @@ from urllib3.exceptions import MaxRetryError
 from urllib3.util.retry import Retry
 
 from observability.errors import ConfigError
-from observability.http_config import is_server_url, without_credentials
+from observability.http_config import Server, is_server_url, without_credentials
 from observability.model import PrometheusSettings
 from observability.sources import credentials
 
@@ -50,14 +50,22 @@ def connect(settings: PrometheusSettings) -> Connection:
     Raises ``ConfigError`` for a URL that cannot be used, and for variables and files that the settings refer to.
     """
     parts, timeout_s = _checked(settings.url), settings.timeout.total_seconds()
-    credentials.check(settings)
-    if settings.tls_config.insecure_skip_verify:
-        urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
     return Connection(
         url=without_credentials(f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}"),
-        session=_Session(settings),
+        session=session(settings, retries=True),
         timeout=(min(CONNECT_TIMEOUT_S, timeout_s), timeout_s + GRACE_S),
     )
+
+
+def session(server: Server, retries: bool) -> requests.Session:
+    """One that nothing has been sent over yet. With ``retries`` it waits for a busy server by itself.
+
+    Raises ``ConfigError`` for variables and files that the settings refer to.
+    """
+    credentials.check(server)
+    if server.tls_config.insecure_skip_verify:
+        urllib3.disable_warnings(urllib3.exceptions.InsecureRequestWarning)
+    return _Session(server, retries)
 
 
 def retry_after_s(headers: Mapping[str, str]) -> float | None:
@@ -76,13 +84,13 @@ class _Session(requests.Session):
     """Sends what the settings say. Of the environment it takes only what they leave open, the proxies and the CAs:
     requests by itself would let a proxy of the environment and ``~/.netrc`` override them."""
 
-    def __init__(self, settings: PrometheusSettings) -> None:
+    def __init__(self, settings: Server, retries: bool) -> None:
         super().__init__()
         self.trust_env = False
         self.max_redirects = MAX_REDIRECTS
         self.auth = self._authorise
         self._settings = settings
-        self._adapter = _Adapter(settings.tls_config.server_name)
+        self._adapter = _Adapter(settings.tls_config.server_name, _patience() if retries else Retry(0, read=False))
         self.mount("http://", self._adapter)
 
     def get_adapter(self, url: str) -> HTTPAdapter:
@@ -92,12 +100,12 @@ class _Session(requests.Session):
     def merge_environment_settings(
         self, url: str | bytes | None, proxies: object, stream: bool | None, verify: object, cert: object
     ) -> Any:
-        tls, asked = self._settings.tls_config, str(url)
+        asked = str(url)
         return {
             "proxies": self._proxies(asked),
             "stream": bool(stream),
-            "verify": credentials.ca(tls, asked),
-            "cert": credentials.certificate(tls),
+            "verify": credentials.ca(self._settings, asked),
+            "cert": credentials.certificate(self._settings),
         }
 
     def rebuild_proxies(self, prepared_request: requests.PreparedRequest, proxies: object) -> dict[str, str]:
@@ -123,17 +131,8 @@ class _Session(requests.Session):
 class _Adapter(HTTPAdapter):
     """Expects the server's certificate to bear ``server_name`` instead of the URL's host, if one is given."""
 
-    def __init__(self, server_name: str | None) -> None:
+    def __init__(self, server_name: str | None, retry: Retry) -> None:
         self._tls: dict[str, Any] = {} if server_name is None else {"server_hostname": server_name}
-        retry = _BoundedRetry(
-            total=RETRIES,
-            connect=CONNECT_RETRIES,
-            read=READ_RETRIES,
-            other=0,
-            status_forcelist=RETRIED_STATUS,
-            backoff_factor=BACKOFF_S,
-            raise_on_status=False,
-        )
         super().__init__(max_retries=retry)
 
     def init_poolmanager(self, connections: int, maxsize: int, block: bool = False, **more: Any) -> None:
@@ -162,6 +161,18 @@ class _BoundedRetry(Retry):
         if wait_s is not None and wait_s > RETRY_AFTER_MAX_S and _pool is not None:
             raise MaxRetryError(_pool, str(url))  # upon which the pool hands on the response, as after the last attempt
         return super().increment(method, url, response, error, _pool, _stacktrace)
+
+
+def _patience() -> Retry:
+    return _BoundedRetry(
+        total=RETRIES,
+        connect=CONNECT_RETRIES,
+        read=READ_RETRIES,
+        other=0,
+        status_forcelist=RETRIED_STATUS,
+        backoff_factor=BACKOFF_S,
+        raise_on_status=False,
+    )
 
 
 def _is_direct(url: str, no_proxy: str) -> bool:

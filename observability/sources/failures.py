@@ -34,7 +34,7 @@ def refusal(response: requests.Response, where: str, promql: str) -> PostgaError
     if status in {401, 403}:
         return SourceError(f"{said}; {_credentials(response, reason)}.")
     if wait_s is not None and wait_s > RETRY_AFTER_MAX_S:
-        return SourceError(f"{said}: the server asks to come back in {_rounded(wait_s)}; run the command again then.")
+        return SourceError(f"{said}: the server asks to come back in {rounded(wait_s)}; run the command again then.")
     if status in RETRIED_STATUS:
         return SourceError(f"{said}, also after {RETRIES} more attempts; {_later(status, reason)}.")
     return SourceError(f"{said}; {_to_check(response)}.")
@@ -67,6 +67,12 @@ def said(text: object, request: requests.PreparedRequest) -> str:
 def unreachable(error: requests.RequestException, where: str, timeout_s: float) -> SourceError:
     """Of a request that no answer, or only a part of one, came to."""
     return SourceError(f"{where}: {_what_failed(error, list(_causes(error)), timeout_s)}.")
+
+
+def why(error: requests.RequestException) -> str:
+    """What went wrong on the way, in a few words."""
+    chain = list(_causes(error))
+    return _tls(chain) if isinstance(error, exceptions.SSLError) else _last(chain)
 
 
 def _what_failed(error: requests.RequestException, chain: list[BaseException], timeout_s: float) -> str:
@@ -173,7 +179,7 @@ def _proxy(chain: list[BaseException]) -> str:
     return "" if proxy is None else f" {proxy.scheme}://{proxy.netloc}"
 
 
-def _rounded(seconds: float) -> str:
+def rounded(seconds: float) -> str:
     """A duration in its largest whole unit, rounded up."""
     for unit, size in (("h", 3600), ("min", 60)):
         if seconds >= 2 * size:

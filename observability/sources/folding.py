@@ -29,17 +29,19 @@ def fold(plan: Plan, window: Window, answers: Sequence[Answer], up: Answer | Non
         name: counters.increases(values, found.origins[name])[:, seen.lead :] for name, values in found.values.items()
     }
     doubts = [] if up is None else up.warnings
-    folding = _Folding(plan, window, answers, grown, found, seen.by_target(outages(up)), doubts)
+    rows = [_by_service(answer.labels, plan) for answer in answers]
+    folding = _Folding(plan, window, answers, rows, grown, found, seen.by_target(outages(up)), doubts)
     return {service: folding.samples(service) for service in plan.services}
 
 
 @dataclass(frozen=True)
 class _Folding:
-    """What all services' samples are taken from."""
+    """What all services' samples are taken from. ``rows``: of each answer, the rows that concern each service."""
 
     plan: Plan
     window: Window
     answers: Sequence[Answer]
+    rows: Sequence[Mapping[str, Sequence[int]]]
     grown: Mapping[str, Values]
     origins: Origins
     seen: Mapping[Target, Sighting]
@@ -48,12 +50,13 @@ class _Folding:
     def samples(self, service: str) -> Samples:
         columns: dict[str, Values] = {}
         warnings: list[str] = []
-        for answer in self.answers:
-            rows = [row for row, labels in enumerate(answer.labels) if _concerns(labels, self.plan, service)]
+        for answer, by_service in zip(self.answers, self.rows, strict=True):
+            rows = by_service[service]
             columns.update(self._columns(answer, rows, service))
             warnings += _warnings(answer, int(answer.dropped[rows].sum()))
             warnings += [f"{answer.query.name}: {text}" for text in self.doubts if answer.query.is_counted]
-            warnings += _left_out(answer, {target_of(answer.labels[row], self.plan) for row in rows} & self.origins.old)
+            old = {target_of(answer.labels[row], self.plan) for row in rows} & self.origins.old
+            warnings += [left_out(answer.query, old)] if old and answer.query.is_counted else []
             warnings += _mixed_bounds(answer, rows, self.plan)
             warnings += _replicas(answer, rows)
         return Samples(service, self.window, self.plan.step_s, columns, tuple(dict.fromkeys(warnings)))
@@ -84,8 +87,14 @@ class _Folding:
             yield f"{answer.query.name}.seen", share
 
 
-def _concerns(labels: Mapping[str, str], plan: Plan, service: str) -> bool:
-    return plan.service_label is None or labels.get(plan.service_label, service) == service
+def _by_service(series: Sequence[Mapping[str, str]], plan: Plan) -> dict[str, list[int]]:
+    """Service → the rows of its series, and of those that concern all services."""
+    found: dict[str, list[int]] = {service: [] for service in plan.services}
+    for row, labels in enumerate(series):
+        service = labels.get(plan.service_label or "")
+        for name in plan.services if service is None else {service} & found.keys():
+            found[name].append(row)
+    return found
 
 
 def _earlier(
@@ -114,14 +123,19 @@ def _grouped(answer: Answer, rows: Sequence[int]) -> dict[str, list[int]]:
 
 def _gauge(query: Query, values: Values, plan: Plan, service: str) -> Iterator[tuple[str, Values]]:
     if len(values) > 1:
-        example = f"sum by ({plan.service_label}) (…)" if plan.service_label else "sum(…)"
-        raise ConfigError(
-            f"query '{query.name}' returned {len(values)} series for service '{service}', and a gauge is one; "
-            f"aggregate them, for example with {example}: {query.promql}"
-        )
+        raise ConfigError(several_series(query, len(values), plan, service))
     for row in values:
         if not np.isnan(row).all():
             yield query.name, row
+
+
+def several_series(query: Query, number: int, plan: Plan, service: str) -> str:
+    """What is wrong with a gauge that returned so many series for the service."""
+    example = f"sum by ({plan.service_label}) (…)" if plan.service_label else "sum(…)"
+    return (
+        f"query '{query.name}' returned {number} series for service '{service}', and a gauge is one; "
+        f"aggregate them, for example with {example}: {query.promql}"
+    )
 
 
 def _alerts(name: str, firing: NDArray[np.bool_]) -> Iterator[tuple[str, Values]]:
@@ -172,9 +186,7 @@ def _mixed_bounds(answer: Answer, rows: Sequence[int], plan: Plan) -> list[str]:
     return [f"{answer.query.name}: {MIXED_BOUNDS}, and quantiles over all of them are off"]
 
 
-def _left_out(answer: Answer, targets: set[Target]) -> list[str]:
-    if not answer.query.is_counted or not targets:
-        return []
+def left_out(query: Query, targets: set[Target]) -> str:
     names = ", ".join(sorted(str(instance) for _, _, instance in targets))
     text = f"{names} appeared with more than could have been counted since a start (renamed, or not scraped for a day)"
-    return [f"{answer.query.name}: {text}; what was counted before is left out"]
+    return f"{query.name}: {text}; what was counted before is left out"

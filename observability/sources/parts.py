@@ -40,18 +40,36 @@ class Request:
     high: int = 0
 
 
+def raw_selector(query: Query) -> str | None:
+    """The selector of a query that is asked for as raw samples; None for one that the server evaluates."""
+    match = _LATEST.fullmatch(query.promql) if query.is_counted else None
+    return (match[1] or match[2]).strip() if match else None
+
+
 class Course:
     """The requests of one query over ``steps`` steps from ``start`` on, one after the other.
 
     Step k is ``[start + k·step, start + (k + 1)·step)``. A query of type counter or buckets that is a SELECTOR or
     ``last_over_time(SELECTOR[…])`` is asked for as raw samples, ``SELECTOR[part]``; any other query is evaluated at the
-    last millisecond of each step.
+    last millisecond of each step: a part of one step as an instant query where ``instant`` is set, and else as a range.
+
+    The last values before the first step are asked for first, but for a course that ``goes_on`` from another one.
     """
 
-    def __init__(self, query: Query, start: datetime, steps: int, step_s: int, series: int = 1) -> None:
-        match = _LATEST.fullmatch(query.promql) if query.is_counted else None
+    def __init__(
+        self,
+        query: Query,
+        start: datetime,
+        steps: int,
+        step_s: int,
+        series: int = 1,
+        *,
+        instant: bool = False,
+        goes_on: bool = False,
+    ) -> None:
         self.query = query
-        self._selector = (match[1] or match[2]).strip() if match else None
+        self.looks_back = query.is_counted and not goes_on
+        self._selector, self._instant = raw_selector(query), instant
         self._start, self._steps, self._step = start, steps, timedelta(seconds=step_s)
         self._next = 0
         self.expect(series)
@@ -77,6 +95,8 @@ class Course:
             seconds = (high - low) * self._step.total_seconds()
             promql = f"{self._selector}[{seconds:.0f}s]"
             return Request(promql, "query", "matrix", {"time": format_instant(end)}, low, high)
+        if self._instant and high - low == 1:
+            return Request(self.query.promql, "query", "vector", {"time": format_instant(end)}, low, high)
         times = {"start": format_instant(first + self._step - RESOLUTION), "end": format_instant(end)}
         params = {**times, "step": f"{self._step.total_seconds():.0f}"}
         return Request(self.query.promql, "query_range", "matrix", params, low, high)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -30,6 +31,7 @@ from observability.sources import failures, in_flight
 from observability.sources.answer import Answer, Grid, Names, Payload, Series, Tally, lead_steps
 from observability.sources.connection import connect
 from observability.sources.folding import fold
+from observability.sources.following import Following, Take
 from observability.sources.parts import HISTORIES, Course, Request
 
 TOO_MUCH = frozenset({413, 422, 503})  # statuses that servers refuse large answers with
@@ -37,6 +39,7 @@ _TOO_MUCH = re.compile(r"too many|too large|limit|exceed|timed out", re.IGNORECA
 PARTIAL = "the answer is only a part"
 TENANT = "x-scope-orgid"
 DATE_RESOLUTION = timedelta(seconds=1)
+TOO_LARGE = 413
 NOT_NUMBERS = {"string": "a text", "matrix": "a range vector"}
 
 P = TypeVar("P", Payload, Names)
@@ -51,6 +54,7 @@ class Prometheus:
     def __init__(self, settings: PrometheusSettings) -> None:
         self._clients = [_Client(settings) for _ in range(settings.concurrency)]
         self.url = self._clients[0].url
+        self.clock: datetime | None = None  # what the server's said when it answered last
         self._name = _with_tenant(self.url, settings)
 
     def info(self, plan: Plan) -> SourceInfo:
@@ -60,6 +64,32 @@ class Prometheus:
         answers = self._answers(plan, window)
         jobs = {labels.get("job", "") for one in answers if one.query.is_counted for labels in one.labels} - {""}
         return fold(plan, window, answers, self._up(plan, window, jobs) if jobs else None)
+
+    def follow(self, plan: Plan, start: datetime) -> Following:
+        return Following(plan, start, self)
+
+    def ask(self, courses: Iterable[Course], window: Window, take: Take) -> dict[str, str]:
+        """Ask for all of the courses, hand each answer on, and return which queries cannot be used, and why."""
+        failed: dict[str, str] = {}
+        for course, found in in_flight.each(_unless_refused, courses, self._clients):
+            try:
+                if isinstance(found, PostgaError):
+                    raise ConfigError(str(found))
+                request, response = found
+                self._check_clock(response, window)
+                self._hand_on(course, request, response, take)
+            except ConfigError as error:
+                failed.setdefault(course.query.name, str(error))
+        return failed
+
+    def _hand_on(self, course: Course, request: Request, response: requests.Response, take: Take) -> None:
+        where = self._where(course.query.name)
+        if request.kind == "vector":
+            series, warnings = _vector(response, request.promql, where)
+        else:
+            series, warnings = _read(response, request.kind, where)
+        with _understood(where):
+            take(course, request, series, warnings)
 
     def _up(self, plan: Plan, window: Window, jobs: Iterable[str]) -> Answer:
         """When targets could not be scraped. A server that does not answer this is one whose coverage is in doubt."""
@@ -73,7 +103,7 @@ class Prometheus:
 
     def _answers(self, plan: Plan, window: Window) -> list[Answer]:
         collecting = [_Collecting(query, plan, window) for query in plan.queries]
-        for query, request, response in in_flight.each(_follow, collecting, self._clients):
+        for query, request, response in in_flight.each(_collected, collecting, self._clients):
             self._check_clock(response, window)
             query.take(request, response, self._where(query.course.query.name))
         return [query.tally.answer(query.warnings) for query in collecting]
@@ -82,14 +112,7 @@ class Prometheus:
         """The vector that ``promql`` is at an instant, a scalar as one series without labels; messages call the query
         ``name``. Raises ``ConfigError`` where it is neither."""
         request = Request(promql, "query", "vector", {"time": format_instant(at)})
-        response = self._clients[0].ask(request, name)
-        found = _other_than_vector(response)
-        if found is None:
-            return _read(response, request.kind, self._where(name))[0]
-        if found.result_type != "scalar":
-            what = NOT_NUMBERS[found.result_type]
-            raise ConfigError(f"{self._where(name)}: it returns {what}, and not numbers; correct the query: {promql}")
-        return [Series(metric={}, value=msgspec.json.decode(found.result, type=tuple[float, str]))]
+        return _vector(self._clients[0].ask(request, name), promql, self._where(name))[0]
 
     def label_names(self, selector: str, window: Window) -> list[str]:
         """The names of the labels that the selector's series have in the window."""
@@ -110,6 +133,7 @@ class Prometheus:
             there = parsedate_to_datetime(response.headers["Date"]).astimezone(UTC)
         except (KeyError, ValueError, OverflowError):
             return
+        self.clock = there
         if there + DATE_RESOLUTION < window.end:
             raise NotEnoughDataError(
                 f"{self.url}: the server's clock says {format_instant(there)}, before the end of the time that is "
@@ -143,22 +167,38 @@ class _Collecting:
     def take(self, request: Request, response: requests.Response, where: str) -> None:
         series, warnings = _read(response, request.kind, where)
         self.warnings += warnings
-        try:
+        with _understood(where):
             if request.kind == "vector":
                 self.tally.look_back(series)
             else:
                 self.tally.add(series, request.low, request.high, raw=request.endpoint == "query")
-        except (TypeError, ValueError):
-            raise SourceError(f"{where}: the answer is not one of Prometheus; check the URL.") from None
 
 
-def _follow(query: _Collecting, client: _Client) -> Iterator[tuple[_Collecting, Request, requests.Response]]:
+def _collected(query: _Collecting, client: _Client) -> Iterator[tuple[_Collecting, Request, requests.Response]]:
+    for request, response in _answers(query.course, client):
+        yield query, request, response
+
+
+def _unless_refused(
+    course: Course, client: _Client
+) -> Iterator[tuple[Course, tuple[Request, requests.Response] | PostgaError]]:
+    """All answers, or in the end why the query cannot be used: others may go on without it."""
+    try:
+        for found in _answers(course, client):
+            yield course, found
+    except PostgaError as error:
+        if not isinstance(error, ConfigError) and getattr(error.__cause__, "status", None) != TOO_LARGE:
+            raise
+        yield course, error
+
+
+def _answers(course: Course, client: _Client) -> Iterator[tuple[Request, requests.Response]]:
     """Every request of one query with its answer, in the order of time."""
-    course, name = query.course, query.course.query.name
-    if course.query.is_counted:
+    name = course.query.name
+    if course.looks_back:
         request, response = _looked_back(course, client)
         course.expect(response.content.count(b'"metric"'))
-        yield query, request, response
+        yield request, response
     while (part := course.part()) is not None:
         try:
             response = client.ask(part, name)
@@ -167,7 +207,7 @@ def _follow(query: _Collecting, client: _Client) -> Iterator[tuple[_Collecting, 
                 raise
             continue
         course.answered(part, len(response.content))
-        yield query, part, response
+        yield part, response
 
 
 def _looked_back(course: Course, client: _Client) -> tuple[Request, requests.Response]:
@@ -184,6 +224,9 @@ def _looked_back(course: Course, client: _Client) -> tuple[Request, requests.Res
 
 class _TooMuchError(Exception):
     """The cause of a refusal: the answer would be too large, so a smaller one may be given."""
+
+    def __init__(self, status: int) -> None:
+        self.status = status
 
 
 class _Client:
@@ -233,7 +276,7 @@ def _check(response: requests.Response, where: str, promql: str, **_: object) ->
         return
     if response.status_code != requests.codes.ok:
         too_much = response.status_code in TOO_MUCH and _TOO_MUCH.search(response.text)
-        raise failures.refusal(response, where, promql) from (_TooMuchError() if too_much else None)
+        raise failures.refusal(response, where, promql) from (_TooMuchError(response.status_code) if too_much else None)
     response.json = lambda **_: {"data": {"result": response}}  # type: ignore[method-assign]
 
 
@@ -244,6 +287,26 @@ def _read(response: requests.Response, kind: str, where: str) -> tuple[list[Seri
         raise SourceError(f"{where}: the answer is not a {kind}, as Prometheus' would be; check the URL.")
     warnings = [*(payload.warnings or []), *([PARTIAL] if payload.is_partial else [])]
     return payload.data.result, [SERVER_WARNED + failures.said(warning, response.request) for warning in warnings]
+
+
+def _vector(response: requests.Response, promql: str, where: str) -> tuple[list[Series], list[str]]:
+    """The series of a vector, a scalar as one without labels, and what the server warned of."""
+    found = _other_than_vector(response)
+    if found is None:
+        return _read(response, "vector", where)
+    if found.result_type != "scalar":
+        what = NOT_NUMBERS[found.result_type]
+        raise ConfigError(f"{where}: it returns {what}, and not numbers; correct the query: {promql}")
+    return [Series(metric={}, value=msgspec.json.decode(found.result, type=tuple[float, str]))], []
+
+
+@contextmanager
+def _understood(where: str) -> Iterator[None]:
+    """What is read here may be no answer of Prometheus."""
+    try:
+        yield
+    except (TypeError, ValueError):
+        raise SourceError(f"{where}: the answer is not one of Prometheus; check the URL.") from None
 
 
 class _Result(msgspec.Struct, rename="camel"):

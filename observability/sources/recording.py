@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Literal, Self
 
@@ -19,6 +19,8 @@ from pydantic import ValidationError
 
 from observability.errors import ConfigError, NotEnoughDataError
 from observability.model import (
+    DAYS_BEFORE,
+    LAST_DAY,
     Calendar,
     Frozen,
     Instant,
@@ -29,6 +31,7 @@ from observability.model import (
     format_instant,
     query_of,
 )
+from observability.sources import Followed, Follower, Memory
 from observability.sources.evidence import (
     Origin,
     RecordedQuery,
@@ -39,8 +42,10 @@ from observability.sources.evidence import (
     recorded_queries,
     select,
 )
+from observability.sources.replaying import Replaying
 
 RECORDING = "recording.json"
+DAYS = range(-DAYS_BEFORE, LAST_DAY + 1)
 
 
 class Recorded(Frozen):
@@ -79,7 +84,8 @@ def evidence_path(services: Sequence[str], service: str, day: int) -> str:
 
 
 class Recording:
-    """A ``Source`` that reads a recording from a local folder. A window lies within one of the recorded days."""
+    """A ``Source`` that reads a recording from a local folder. A window that is fetched lies within one of the recorded
+    days; one that is followed may be of several."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -93,27 +99,65 @@ class Recording:
         self._check(plan)
         return {service: self._samples(plan, service, window) for service in plan.services}
 
-    def _samples(self, plan: Plan, service: str, window: Window) -> Samples:
-        calendar = self.recorded.calendar
-        number = calendar.number(window.start)
-        path = self.root / evidence_path(self.recorded.services, service, number)
-        day = calendar.window(number)
-        skipped, rest = divmod((window.start - day.start).total_seconds(), plan.step_s)
-        if rest or window.end > day.end:
-            raise ConfigError(
-                f"{self.root / RECORDING} has days that begin at {format_instant(day.start)}, and "
-                f"{format_instant(window.start)} to {format_instant(window.end)} is not within one of them; "
-                f"give the release the recorded GA instant, {format_instant(self.recorded.ga)}."
-            )
+    def follow(self, plan: Plan, start: datetime) -> Follower:
+        self._check(plan)
+        return Replaying(self, plan)
+
+    @property
+    def window(self) -> Window:
+        """All that it holds: from the start of its first day to the last step of the last one."""
+        calendar, services = self.recorded.calendar, self.recorded.services
+        held = [number for number in DAYS if any(self.holds(number, service) for service in services)]
+        if not held:
+            raise NotEnoughDataError(f"{self.root} holds no evidence of any day; record one.")
+        paths = [self._path(service, held[-1]) for service in services if self.holds(held[-1], service)]
+        steps = max(len(parse(path.read_bytes(), str(path)).times) for path in paths)
+        end = calendar.window(held[-1]).start + steps * timedelta(seconds=self.recorded.step_s)
+        return Window(start=calendar.window(held[0]).start, end=end)
+
+    def holds(self, number: int, service: str) -> bool:
+        """Whether it has evidence of a service's day."""
+        return self._path(service, number).is_file()
+
+    def table(self, plan: Plan, service: str, number: int) -> Table:
+        """What it holds of a service's day."""
+        path = self._path(service, number)
         try:
             table = parse(path.read_bytes(), str(path))
         except FileNotFoundError:
             raise NotEnoughDataError(f"{path} not found: the recording does not hold this day; record it.") from None
         except OSError as error:
             raise ConfigError(f"{path} cannot be read: {error.strerror or error}.") from None
-        check_times(table.times, day.start, plan.step_s, str(path))
+        check_times(table.times, self.recorded.calendar.window(number).start, plan.step_s, str(path))
         self._check_origin(table.origin, plan, service, str(path))
-        return _part(table, plan, service, window, int(skipped), str(path))
+        return table
+
+    def _path(self, service: str, number: int) -> Path:
+        return self.root / evidence_path(self.recorded.services, service, number)
+
+    def _samples(self, plan: Plan, service: str, window: Window) -> Samples:
+        number = self.recorded.calendar.number(window.start)
+        day = self.recorded.calendar.window(number)
+        skipped = self.steps_into_day(plan, window)
+        if window.end > day.end:
+            raise self._other_days(day, window)
+        table = self.table(plan, service, number)
+        return _part(table, plan, service, window, skipped, str(self._path(service, number)))
+
+    def steps_into_day(self, plan: Plan, window: Window) -> int:
+        """How many steps its first day is old when the window begins."""
+        day = self.recorded.calendar.window(self.recorded.calendar.number(window.start))
+        skipped, rest = divmod((window.start - day.start).total_seconds(), plan.step_s)
+        if rest:
+            raise self._other_days(day, window)
+        return int(skipped)
+
+    def _other_days(self, day: Window, window: Window) -> ConfigError:
+        return ConfigError(
+            f"{self.root / RECORDING} has days that begin at {format_instant(day.start)}, and "
+            f"{format_instant(window.start)} to {format_instant(window.end)} is not within one of them; "
+            f"give the release the recorded GA instant, {format_instant(self.recorded.ga)}."
+        )
 
     def _check(self, plan: Plan) -> None:
         where = self.root / RECORDING
@@ -164,6 +208,25 @@ class Forgotten:
 
     def fetch(self, plan: Plan, window: Window) -> dict[str, Samples]:
         return {service: Samples(service, window, plan.step_s, {}) for service in plan.services}
+
+    def follow(self, plan: Plan, start: datetime) -> Follower:
+        return _Nothing(self, plan)
+
+
+class _Nothing:
+    """A ``Follower`` of what has forgotten everything."""
+
+    def __init__(self, source: Forgotten, plan: Plan) -> None:
+        self._source, self._plan = source, plan
+
+    def read(self, window: Window) -> Followed:
+        return Followed(self._source.fetch(self._plan, window))
+
+    def memory(self) -> Memory:
+        return {}
+
+    def remember(self, memory: Memory) -> None:
+        """There is nothing to go on from."""
 
 
 _SHOWN: Mapping[str, Callable[[Recorded], str]] = {

@@ -9,7 +9,6 @@ from __future__ import annotations
 import io
 import json
 import zipfile
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -57,9 +56,11 @@ def identity(release: Release, start: datetime, since: datetime) -> dict[str, An
         "start": format_instant(start),
         "since": format_instant(since),
         "step": release.step_s,
+        "service_label": release.service_label,
+        "prices": None if release.prices is None else release.prices.model_dump(mode="json"),
         "services": {service: [k.name for k in release.kpis_of(service).values()] for service in release.services},
         "kpis": {name: kpi.model_dump(mode="json") for name, kpi in release.kpis.items() if kpi.detect},
-        "queries": {query.name: query.promql for query in release.plan.queries},
+        "queries": {query.name: [query.type, query.promql] for query in release.plan.queries},
         "detectors": {channel.name: in_effect(channel) for channel in release.channels},
     }
 
@@ -86,16 +87,26 @@ def read(store: Store) -> Checkpoint | None:
     """
     if not store.exists(FILE):
         return None
-    where = store.location(FILE)
+    where, content = store.location(FILE), store.read_bytes(FILE, "make it readable")
     try:
-        with np.load(io.BytesIO(store.read_bytes(FILE, "make it readable")), allow_pickle=False) as file:
-            about = json.loads(file["about"].tobytes())
-            version = about["version"]
-            arrays = {name: file[name] for name in file.files} if version == VERSION else {}
-    except (ValueError, KeyError, TypeError, EOFError, OSError, zipfile.BadZipFile, zlib.error) as error:
+        found = _parsed(content)
+    except Exception as error:  # zipfile and numpy fail in many ways on what is damaged
         raise UnusableError(f"{where} is damaged ({error})") from None
-    if version != VERSION:
-        raise UnusableError(f"{where} has version {version}, and this postga reads {VERSION}")
+    if isinstance(found, Checkpoint):
+        return found
+    raise UnusableError(f"{where} has version {found}, and this postga reads {VERSION}")
+
+
+def _parsed(content: bytes) -> Checkpoint | object:
+    """The checkpoint, or only its version where that is another one."""
+    with zipfile.ZipFile(io.BytesIO(content)) as whole:
+        if (name := whole.testzip()) is not None:  # numpy does not check what it does not need
+            raise ValueError(f"the checksum of {name} is wrong")
+    with np.load(io.BytesIO(content), allow_pickle=False) as file:
+        about = json.loads(file["about"].tobytes())
+        if about["version"] != VERSION:
+            return about["version"]
+        arrays = {name: file[name] for name in file.files}
     return Checkpoint(
         identity=about["identity"],
         begun=datetime.fromisoformat(about["begun"]),
@@ -116,11 +127,15 @@ _ONE = {"services": "service", "kpis": "KPI", "queries": "query", "detectors": "
 
 
 def _changed(field: str, then: Any, now: Any) -> list[str]:
-    if then == now:
+    if json.dumps(then) == json.dumps(now):
         return []
-    if not isinstance(then, dict) or not isinstance(now, dict):
+    if field == "prices":
+        return ["the prices have changed"]
+    if field not in _ONE:
         return [f"{field} was {then}, and is {now}"]
     one = _ONE[field]
+    if sorted(then) == sorted(now) and list(then) != list(now):  # the arrays are in this order
+        return [f"the {field} are in another order"]
     return [
         *(f"{one} {name} is new" for name in now if name not in then),
         *(f"{one} {name} is gone" for name in then if name not in now),

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext, suppress
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from observability.artifacts import Severity
-from observability.events import Anomaly, Incident, Notification
+from observability.commands import FULL
+from observability.events import Anomaly, Finding, Incident, Notification
 from observability.model import format_instant
 from observability.units import format_duration
 from observability.watching.watcher import Taken, Watcher
@@ -42,21 +44,23 @@ class Console:
             return False
         if self._metrics is not None and notification.status == "open":
             self._metrics.incident(notification.incident.severity)
-        if self._as_json:
-            print(notification.model_dump_json(), flush=True)
-        else:
-            print(line(notification.incident, notification.status), flush=True)
+        self._print(
+            notification.model_dump_json() if self._as_json else line(notification.incident, notification.status)
+        )
         return True
 
-    def took(self, watcher: Watcher, taken: Taken, seconds: float, end: datetime) -> None:
-        """What came of a window."""
+    def took(self, watcher: Watcher, taken: Taken, found: Sequence[Finding], seconds: float, end: datetime) -> None:
+        """What came of a window, and what is over and new since."""
         self._tell_failures(taken)
         if self._metrics is not None:
             self._count(self._metrics, watcher, taken, seconds)
+            for one in found:
+                if isinstance(one, Anomaly):
+                    self._metrics.episode(one.severity, one.channel)
         if self._sinks is None:
-            for one in taken.over:
+            for one in found:
                 if isinstance(one, Incident):
-                    print(one.model_dump_json() if self._as_json else line(one, "resolved"), flush=True)
+                    self._print(one.model_dump_json() if self._as_json else line(one, "resolved"))
         text, begun = f"scored up to {format_instant(watcher.until)}", watcher.stream.steps.start
         if self._sinks is not None and taken.steps == 1:
             self._advance(f"{text}, {len(watcher.open_incidents())} open incidents")
@@ -67,18 +71,28 @@ class Console:
         """Each query that begins to fail, and each that works again, once."""
         for query, text in taken.followed.failed.items():
             if query not in self._failing:
-                print(f"warning: {text}", file=sys.stderr)
+                self.say(f"warning: {text}")
         for query in self._failing.keys() - taken.followed.failed.keys():
-            print(f"query '{query}' works again", file=sys.stderr)
+            self.say(f"query '{query}' works again")
         self._failing = dict(taken.followed.failed)
+
+    def say(self, text: str) -> None:
+        """A line on stderr. Live, one that is on a full disk, or gone, must not end the watch."""
+        with nullcontext() if self._sinks is None else suppress(OSError):
+            print(text, file=sys.stderr)
+
+    def _print(self, text: str) -> None:
+        """A line on stdout. Live, a full disk is waited for: the next line brings this one along."""
+        try:
+            print(text, flush=True)
+        except OSError as error:
+            if self._sinks is None or error.errno not in FULL:
+                raise
 
     def _count(self, metrics: Metrics, watcher: Watcher, taken: Taken, seconds: float) -> None:
         metrics.stepped(taken.window.end, taken.samples, seconds, taken.followed.late, taken.steps)
         for query in taken.followed.failed:
             metrics.failed(query)
-        for one in taken.over:
-            if isinstance(one, Anomaly):
-                metrics.episode(one.severity, one.channel)
         ongoing = watcher.stream.ongoing()
         incidents = sum(isinstance(one, Incident) for one in ongoing)
         metrics.set_open(incidents, len(ongoing) - incidents)

@@ -141,6 +141,8 @@ class Delivery:
         number, notification = found
         failure = self._post(self._letters.message(notification))
         if failure is None:
+            if self._letters.reminder() is None:  # what it is to be reminded of it hears only now
+                self._remind_at = time.monotonic() + self._pace.reminder_s
             self._letters.delivered(notification)
             self._advance(number + 1)
         return failure
@@ -184,14 +186,10 @@ class Delivery:
         return self._pace.wait_s(self._in_a_row, failure)
 
     def _sentence(self, failure: Failure) -> str:
+        todo = "they wait until it does"
         if failure.is_refusal:
-            todo = (
-                f"correct it under `notify` in the release file; until then it is tried every {self._pace.most_s:g} s"
-            )
-        else:
-            todo = "it is tried again until it takes them"
-        waiting = f"{self.pending or 'no'} notification{'' if self.pending == 1 else 's'} waiting"
-        return f"{self.name} takes no notifications ({failure.reason}), {waiting}; {todo}."
+            todo = f"see to it, or correct `notify` in the release file; it is tried every {self._pace.most_s:g} s"
+        return f"{self.name} takes no notifications ({failure.reason}); {todo}."
 
     def _well(self) -> None:
         if self._told & {"failure", "refusal"}:

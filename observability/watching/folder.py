@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -36,10 +36,12 @@ def only_watcher_in(layout: Layout) -> Iterator[Path]:
         raise ConfigError(unwritable(str(folder), error)) from None
     try:
         me = f"process {os.getpid()} on {socket.gethostname()}, since {format_instant(datetime.now(UTC))}"
-        (folder / OWNER).write_text(me + "\n", encoding="utf-8")
+        with suppress(OSError):  # the lock holds without it, also on a full disk
+            (folder / OWNER).write_text(me + "\n", encoding="utf-8")
         yield folder
     finally:
-        (folder / OWNER).unlink(missing_ok=True)
+        with suppress(OSError):
+            (folder / OWNER).unlink(missing_ok=True)
         lock.release()
 
 

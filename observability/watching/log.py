@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
 from observability.errors import ConfigError
@@ -24,15 +24,15 @@ class Log:
     """
 
     def __init__(self, path: Path) -> None:
+        """Raises ``ConfigError`` where it cannot be read or written, or is damaged elsewhere than at its end."""
         self.path = path
         self.size = 0  # bytes that are whole lines
         self.found: list[Finding] = []
         self._known: set[str] = set()
         try:
-            for line, finding in _lines(path.read_bytes() if path.exists() else b""):
-                self.size += len(line)
-                self._take(finding)
-            if path.exists():
+            content = path.read_bytes() if path.exists() else b""
+            self._load(content)
+            if len(content) > self.size:
                 os.truncate(path, self.size)
         except OSError as error:
             raise ConfigError(unwritable(str(path), error)) from None
@@ -53,25 +53,27 @@ class Log:
             self._take(one)
         return new
 
-    def set_aside(self) -> None:
-        """Begin anew; the file is kept under another name."""
-        if self.path.exists():
-            taken = [
-                int(one.suffix[1:]) for one in self.path.parent.glob(f"{self.path.name}.*") if one.suffix[1:].isdigit()
-            ]
-            self.path.rename(self.path.with_name(f"{self.path.name}.{max(taken, default=0) + 1}"))
-        self.size, self.found, self._known = 0, [], set()
+    def _load(self, content: bytes) -> None:
+        """Take in the whole lines. What is none is the end, unless whole lines come after it."""
+        lines = content.splitlines(keepends=True)
+        findings = [_finding(line) for line in lines]
+        last = max((number for number, found in enumerate(findings) if found is not None), default=-1)
+        for number in range(last + 1):
+            if (found := findings[number]) is None:
+                where = f"{self.path}:{number + 1}"
+                raise ConfigError(
+                    f"{where} is no finding; restore the file, or add --anew to begin again from the history."
+                )
+            self.size += len(lines[number])
+            self._take(found)
 
     def _write(self, handle: int, text: bytes) -> None:
-        """All of it, or nothing: on a full disk a part may have been written."""
-        try:
-            written = 0
-            while written < len(text):
-                written += os.write(handle, text[written:])
-            os.fsync(handle)
-        except OSError:
+        """Where the last whole line ends: on a full disk, an attempt before may have written a part."""
+        if os.fstat(handle).st_size > self.size:
             os.ftruncate(handle, self.size)
-            raise
+        while text:
+            text = text[os.write(handle, text) :]
+        os.fsync(handle)
 
     def _take(self, finding: Finding) -> None:
         if key_of(finding) not in self._known:
@@ -91,14 +93,19 @@ def _line(finding: Finding) -> bytes:
     return (json.dumps({"kind": kind, "found": finding.model_dump(mode="json")}) + "\n").encode()
 
 
-def _lines(content: bytes) -> Iterator[tuple[bytes, Finding]]:
-    """The whole lines and what they hold, up to the first that is none."""
-    for line in content.splitlines(keepends=True):
-        try:
-            entry = json.loads(line)
-            finding = KINDS[entry["kind"]].model_validate(entry["found"])
-        except (ValueError, TypeError, KeyError):
-            return
-        if not line.endswith(b"\n"):
-            return
-        yield line, finding
+def _finding(line: bytes) -> Finding | None:
+    """What a line holds; None where it is none, or not whole."""
+    if not line.endswith(b"\n"):
+        return None
+    try:
+        entry = json.loads(line)
+        return KINDS[entry["kind"]].model_validate(entry["found"])
+    except (ValueError, TypeError, KeyError):
+        return None
+
+
+def set_aside(path: Path) -> None:
+    """Keep a log under another name, so that one can be begun anew."""
+    if path.exists():
+        taken = [int(one.suffix[1:]) for one in path.parent.glob(f"{path.name}.*") if one.suffix[1:].isdigit()]
+        path.rename(path.with_name(f"{path.name}.{max(taken, default=0) + 1}"))

@@ -64,7 +64,7 @@ class Metrics:
         self._steps = self._counter("steps_total", "Steps that were scored.")
         self._late = self._counter("late_samples_total", "Samples that came after their step; they are not scored.")
         self._failures = self._counter("query_failures_total", "Queries that could not be used in a step.", "query")
-        self._episodes = self._counter("episodes_total", "Anomalies that began.", "severity", "channel")
+        self._episodes = self._counter("episodes_total", "Anomalies that are over.", "severity", "channel")
         self._incidents = self._counter("incidents_total", "Incidents that were opened.", "severity")
 
     def _make_gauges(self) -> None:
@@ -114,7 +114,7 @@ class Metrics:
         self._failures.labels(query).inc()
 
     def episode(self, severity: Severity, channel: str) -> None:
-        """An anomaly began."""
+        """An anomaly is over."""
         self._episodes.labels(severity, channel).inc()
 
     def incident(self, severity: Severity) -> None:

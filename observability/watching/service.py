@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import TypeVar
 
-from observability.errors import ConfigError, NotEnoughDataError, PostgaError, SourceError
+from observability.errors import ConfigError, NotEnoughDataError, PostgaError
+from observability.events import Finding
 from observability.model import format_instant
 from observability.units import format_duration
 from observability.watching.watcher import Taken, Watcher
@@ -18,31 +20,39 @@ JUMP = timedelta(seconds=30)  # by which the clock and the time that went by dif
 DEAD_S, DEAD_STEPS = 300.0, 5  # without a sign of life, it is not healthy
 TOLD_AGAIN = timedelta(hours=1)
 
+T = TypeVar("T")
+
 
 @dataclass
 class Service:
     """Runs a watcher up to ``end``: each step ``delay`` after it is over, at times that are aligned with the steps.
 
     ``patient``: a source or a disk that fails is tried again, for as long as it takes; otherwise it ends the run.
-    ``took`` is told of what was scored, ``say`` what a user should know.
+    ``took`` is told of each window that was scored, what was found by its end and is new, and how many seconds that
+    took; ``say`` of what a user should know.
     """
 
     watcher: Watcher
     end: datetime
     delay: timedelta
     patient: bool
-    took: Callable[[Taken, float], None]
+    took: Callable[[Taken, Sequence[Finding], float], None]
     say: Callable[[str], None]
     clock: Callable[[], datetime]
+    monotonic: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
-    _trouble: _Trouble | None = None
-    _alive: float = field(default_factory=time.monotonic)
-    _clocks: tuple[datetime, float] | None = None
+    _trouble: _Trouble | None = field(default=None, init=False)
+    _alive: float = field(default=0.0, init=False)
+    _clocks: tuple[datetime, float] | None = field(default=None, init=False)
+
+    def __post_init__(self) -> None:
+        self._alive = self.monotonic()
 
     def run(self) -> None:
         """Until the last step is scored and kept."""
         while self.watcher.until < self.end:
-            self._check_clock()
+            if self.patient:
+                self._check_clock()
             due = self.watcher.due(self.clock() - self.delay, self.end)
             if due:
                 self._advance(due)
@@ -52,7 +62,7 @@ class Service:
 
     def health(self) -> tuple[bool, str]:
         """Whether it is at work, and a sentence that says how it stands."""
-        silent = time.monotonic() - self._alive
+        silent = self.monotonic() - self._alive
         limit = max(DEAD_S, DEAD_STEPS * self.watcher.release.step_s)
         scored = f"scored up to {format_instant(self.watcher.until)}"
         if silent > limit:
@@ -62,43 +72,41 @@ class Service:
         return True, scored
 
     def _advance(self, due: int) -> None:
-        begun = time.monotonic()
+        begun = self.monotonic()
         try:
-            taken = self.watcher.advance(due)
+            taken = self.watcher.take(due)
         except NotEnoughDataError as error:  # the server's clock is behind: the first of the steps may be over there
             if due > 1:
                 self._advance(1)
             else:
-                self._suffer(error)
-        except SourceError as error:
-            self._suffer(error)
-        except ConfigError as error:
-            self._suffer(error)
-            self._persist(self.watcher.keep)
+                self._suffer(error, is_ours=False)
+        except PostgaError as error:
+            self._suffer(error, is_ours=False)
         else:
             self._recover()
-            self._alive = time.monotonic()
-            self.took(taken, self._alive - begun)
+            found = self._persist(self.watcher.keep)
+            self._alive = self.monotonic()
+            self.took(taken, found, self._alive - begun)
 
-    def _persist(self, write: Callable[[], object]) -> None:
+    def _persist(self, write: Callable[[], T]) -> T:
         """Try to write for as long as it takes."""
         while True:
             try:
-                write()
+                written = write()
             except ConfigError as error:
-                self._suffer(error)
+                self._suffer(error, is_ours=True)
             else:
                 self._recover()
-                return
+                return written
 
-    def _suffer(self, error: PostgaError) -> None:
+    def _suffer(self, error: PostgaError, is_ours: bool) -> None:
         """Tell of what fails, once and then every hour, and wait."""
         if not self.patient:
             raise error
         now = self.clock()
         if self._trouble is None or now - self._trouble.told >= TOLD_AGAIN:
             since = now if self._trouble is None else self._trouble.since
-            self._trouble = _Trouble(str(error).rstrip("."), since, now, isinstance(error, ConfigError))
+            self._trouble = _Trouble(str(error).rstrip("."), since, now, is_ours)
             lost = "nothing is lost" if self._trouble.is_ours else "what is missed is read as soon as it answers"
             self.say(f"{self._trouble.text}; trying again, {lost}.")
         self._nap(timedelta(seconds=min(PAUSE_S, self.watcher.release.step_s)))
@@ -111,7 +119,7 @@ class Service:
 
     def _check_clock(self) -> None:
         """Tell of a clock that was set. Steps that were scored stay scored, and none is left out."""
-        now, passed = self.clock(), time.monotonic()
+        now, passed = self.clock(), self.monotonic()
         if self._clocks is not None:
             jump = now - self._clocks[0] - timedelta(seconds=passed - self._clocks[1])
             if abs(jump) >= JUMP:
@@ -122,9 +130,9 @@ class Service:
 
     def _nap(self, left: timedelta) -> None:
         """Sleep, in pieces, but look up for what has changed meanwhile."""
-        end = time.monotonic() + min(left.total_seconds(), PAUSE_S)
-        while (rest := end - time.monotonic()) > 0:
-            self._alive = time.monotonic()
+        end = self.monotonic() + min(left.total_seconds(), PAUSE_S)
+        while (rest := end - self.monotonic()) > 0:
+            self._alive = self.monotonic()
             self.sleep(min(rest, LONGEST_NAP_S))
 
 

@@ -11,7 +11,7 @@ in ``anomaly_events.json``, or what else ``name`` says, for each service.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -19,17 +19,17 @@ from typing import Literal, Protocol
 
 from observability.artifacts import SEVERITIES, Severity
 from observability.definitions import Release
-from observability.detection.anomalies import by_service, placed, told_events
+from observability.detection.anomalies import by_service, dressed, placed, told_events
 from observability.detection.stream import Stream
 from observability.errors import ConfigError
-from observability.events import AnomalyEvents, Finding, Incident, Notification
+from observability.events import Anomaly, AnomalyEvents, Finding, Incident, Notification
 from observability.layout import ANOMALIES, WATCH, Layout
 from observability.model import Window
 from observability.sources import Followed, Source
 from observability.store import Store
 from observability.watching import checkpoint
 from observability.watching.checkpoint import Checkpoint, UnusableError
-from observability.watching.log import Log
+from observability.watching.log import Log, set_aside
 
 LOG = "log.jsonl"
 CHECKPOINT_STEPS = 10  # live, so many steps are read again at most after a stop
@@ -50,13 +50,11 @@ class Announcer(Protocol):
 
 @dataclass(frozen=True)
 class Taken:
-    """What came of a window: the findings that are over and new, and what the source had. ``samples``: how many values
-    were scored."""
+    """What came of a window, and what the source had of it. ``samples``: how many values were scored."""
 
     window: Window
     steps: int
     samples: int
-    over: Sequence[Finding]
     followed: Followed
 
 
@@ -88,14 +86,16 @@ class Watcher:
         self._published = Store(layout.store.root, half_written=folder)
         self._state = Store(folder)
         self._state.clear_away([""])
+        if anew:
+            set_aside(folder / LOG)
+            self._state.delete(checkpoint.FILE)
         self.log = Log(folder / LOG)
         self.stream = Stream(release, start, since)
         self._follower = source.follow(release.plan, start)
         self._identity = checkpoint.identity(release, start, since)
         self.begun, self.resumed = now, False
-        if anew:
-            self.log.set_aside()
-            self._state.delete(checkpoint.FILE)
+        self._over: list[Finding] = []  # by the end of the window that was scored last
+        self._new: list[Finding] = []  # in the log, while the rest is not on disk
         self._resume(warn)
         self._found = by_service(release, self.log.found)
         self._changed: set[str] = set(release.services)
@@ -112,35 +112,37 @@ class Watcher:
         """How many steps are over at ``now``, and end by ``end``."""
         return max(0, (min(now, end) - self.until) // self.release.step)
 
-    def advance(self, due: int) -> Taken:
-        """Read and score as many of the ``due`` steps as go at once, and keep what was found.
+    def take(self, due: int) -> Taken:
+        """Read and score as many of the ``due`` steps as go at once. What was found is not on disk before ``keep``.
 
-        If it raises ``SourceError``, nothing was read. If it raises ``ConfigError``, what was found is not on disk yet:
-        ``keep`` tries again.
+        If the source raises, nothing was read.
         """
         steps = min(due, self._most)
         window = Window(start=self.until, end=self.until + steps * self.release.step)
         followed = self._follower.read(window)
-        self._most = _bounded(steps, followed.points, self.release)
+        self._most = steps_at_once(steps, followed.points, self.release)
         scored = self.stream.scored
         before = {one.service for one in self.stream.ongoing()}
         self._over = [one.what for one in self.stream.take(followed.services, steps)]
         self._changed |= before | {one.service for one in (*self._over, *self.stream.ongoing())}
-        return Taken(window, steps, self.stream.scored - scored, self.keep(), followed)
+        return Taken(window, steps, self.stream.scored - scored, followed)
 
     def keep(self) -> list[Finding]:
         """Write what was found: the log, the notifications, the events, and in due time the checkpoint. The findings
-        that are new in the log."""
-        new = self.log.append(placed(one, self.release) for one in self._over)
+        that are new in the log. If it raises ``ConfigError``, some of it is not on disk: it can be called again."""
+        over, ongoing = [self._whole(one, self._over) for one in self._over], self.stream.ongoing()
+        new = self.log.append(over)
+        self._new += new
         for one in new:
             self._found[one.service].append(one)
-        self._announce_all([*self._over, *self.stream.ongoing()])
+        self._announce_all([*over, *(self._whole(one, ongoing) for one in ongoing)])
         number = -(-len(self.release.services) // PUBLISHED_WITHIN)
         self._publish({*self._changed, *itertools.islice(self._others, number)})
         self._changed = set()
         if self.stream.done - self._kept_at >= CHECKPOINT_STEPS:
             self.checkpoint()
-        return new
+        kept, self._new = self._new, []
+        return kept
 
     @property
     def kept_until(self) -> datetime:
@@ -194,16 +196,29 @@ class Watcher:
         self._follower.remember(kept.source)
         self.begun, self.resumed = kept.begun, True
 
+    def _whole(self, one: Finding, also: Iterable[Finding]) -> Finding:
+        """The finding with whether it lies in maintenance; an incident with its anomalies, of those that were found
+        before and of ``also``."""
+        told = placed(one, self.release)
+        if not isinstance(told, Incident):
+            return told
+        found = [*self._found[one.service], *(other for other in also if other.service == one.service)]
+        anomalies = {str(other.id): other for other in found if isinstance(other, Anomaly)}
+        return dressed(told, anomalies.values(), self.release)
+
     def _announce_all(self, found: Iterable[Finding]) -> None:
         """Tell of incidents that began, became more severe, or are over; what is known already is passed over there.
 
-        What was over before the watcher was first started is history, and what lies in maintenance is expected.
+        What was over before the watcher was first started is history, and what lies in maintenance is expected: neither
+        is told, but of who was told once, the end is told, too.
         """
         for one in found:
-            told = placed(one, self.release)
-            if isinstance(told, Incident) and not told.in_maintenance and told.end >= self.begun:
-                for notification in notifications(told, self._announcer.told(told.id), self.release, self.until):
-                    self._announcer.put(notification)
+            incident = placed(one, self.release)
+            if isinstance(incident, Incident):
+                told = self._announcer.told(incident.id)
+                if told is not None or (not incident.in_maintenance and incident.end >= self.begun):
+                    for notification in notifications(incident, told, self.release, self.until):
+                        self._announcer.put(notification)
 
     def _publish(self, services: Iterable[str]) -> dict[str, AnomalyEvents]:
         if self.stream.done <= self.stream.first:
@@ -232,7 +247,7 @@ def notifications(incident: Incident, told: Severity | None, release: Release, a
         yield made("resolved", "resolved")
 
 
-def _bounded(steps: int, points: int, release: Release) -> int:
+def steps_at_once(steps: int, points: int, release: Release) -> int:
     """How many steps are read at once, from how many samples so many of them had."""
     of_a_day = max(1, release.day // release.step)
     return max(1, min(of_a_day, steps * MOST_POINTS // max(points, 1)))

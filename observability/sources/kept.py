@@ -1,0 +1,104 @@
+"""What is remembered of what was followed, between two windows and over a restart. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from observability.model import Plan
+from observability.sources import Memory
+from observability.sources.answer import Labels, Rows
+from observability.sources.counting import Mask, Past, day_steps
+from observability.sources.roster import Roster
+
+UNKNOWN = -1  # how many series a query had in a step that it was not answered for
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+_OF_ROWS, _OF_TARGETS, _OF_JOBS = ("last", "at", "born"), ("seen", "fell"), ("since", "heard", "busiest")
+
+
+@dataclass(frozen=True)
+class Kept:
+    """``zero``: the start of step 0; ``next``: the first step that was not read, 0 before anything was; ``firing``: by
+    query the alerts that were at the end; ``sizes``: by query how many series it had in the last step, or ``UNKNOWN``;
+    ``scrapes``: by row the number of scrapes in the last step, None after a restart.
+    """
+
+    plan: Plan
+    zero: datetime
+    next: int
+    roster: Roster
+    past: Past
+    firing: Mapping[str, frozenset[Labels]]
+    sizes: Mapping[str, int]
+    scrapes: Rows | None = None
+
+    @classmethod
+    def nothing(cls, plan: Plan, zero: datetime) -> Kept:
+        return cls(plan, zero, 0, Roster(plan), Past.nothing(), {}, {})
+
+    def has_fallen_silent(self) -> bool:
+        """Whether a counted query had no series in the last step, and had some in the day before."""
+        known = np.bincount(self.roster.tables.query[self._live()], minlength=len(self.roster.queries)) > 0
+        return any(self.sizes[q.name] == 0 for q, is_known in zip(self.roster.queries, known, strict=True) if is_known)
+
+    def without_forgotten(self) -> Kept:
+        """Itself while most of the series are known, else without those that nobody has seen for a day."""
+        return self if 2 * int(self._live().sum()) >= len(self.roster.series) else self._compacted()
+
+    def _live(self) -> Mask:
+        return self.next - self.past.at <= day_steps(self.plan.step_s)
+
+    def _compacted(self) -> Kept:
+        live, old = self._live(), self.roster
+        rows = [row for row in old.in_order() if live[row]]
+        roster = Roster.of(self.plan, [old.series[row] for row in rows])
+        past = self.past.of(
+            np.array(rows, dtype=np.intp),
+            np.array([old.targets[target] for target in roster.targets], dtype=np.intp),
+            np.array([old.jobs[job] for job in roster.jobs], dtype=np.intp),
+        )
+        return replace(self, roster=roster, past=past, scrapes=None if self.scrapes is None else self.scrapes[rows])
+
+    def memory(self) -> Memory:
+        """The same for the same samples, whatever the windows were."""
+        kept = self._compacted()
+        series: dict[str, list[Labels]] = {query.name: [] for query in kept.roster.queries}
+        for query, labels in kept.roster.series:
+            series[kept.roster.queries[query].name].append(labels)
+        firing = {name: sorted(alerts) for name, alerts in kept.firing.items()}
+        return {
+            "zero": np.array([(kept.zero - _EPOCH) // _MICROSECOND]),
+            "next": np.array([kept.next]),
+            "series": _packed(series),
+            "firing": _packed(firing),
+            "sizes": _packed(kept.sizes),
+            **vars(kept.past),
+        }
+
+    @classmethod
+    def of(cls, plan: Plan, memory: Memory) -> Kept:
+        """From what ``memory`` returned for the same plan."""
+        numbers = {
+            query.name: number for number, query in enumerate(query for query in plan.queries if query.is_counted)
+        }
+        series = msgspec.json.decode(memory["series"].tobytes(), type=dict[str, list[Labels]])
+        return cls(
+            plan=plan,
+            zero=_EPOCH + int(memory["zero"][0]) * _MICROSECOND,
+            next=int(memory["next"][0]),
+            roster=Roster.of(plan, [(numbers[name], labels) for name, found in series.items() for labels in found]),
+            past=Past(**{name: memory[name] for name in (*_OF_ROWS, *_OF_TARGETS, *_OF_JOBS)}),
+            firing=msgspec.json.decode(memory["firing"].tobytes(), type=dict[str, frozenset[Labels]]),
+            sizes=msgspec.json.decode(memory["sizes"].tobytes(), type=dict[str, int]),
+        )
+
+
+def _packed(value: object) -> NDArray[np.uint8]:
+    return np.frombuffer(msgspec.json.encode(value), dtype=np.uint8)

@@ -1,0 +1,132 @@
+"""Which threshold gives how many incidents, from a replay of time that was quiet. Pure but for the reading."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+import numpy as np
+
+from observability.artifacts import Artifact, Part
+from observability.definitions import Release
+from observability.detection.anomalies import dressed, placed
+from observability.detection.episodes import Table
+from observability.detection.incidents import Evidence
+from observability.detection.stream import Stream
+from observability.errors import NotEnoughDataError
+from observability.events import Anomaly, Incident
+from observability.model import Instant, Window, format_instant
+from observability.sources import Source
+from observability.watching.watcher import FIRST_STEPS, steps_at_once
+
+THRESHOLDS = tuple(np.round(np.arange(3.0, 20.01, 0.25), 2).tolist())
+WEEK_S = 604_800.0
+
+
+class Rate(Part):
+    """What one threshold would have given."""
+
+    threshold: float
+    incidents: int
+    per_week: float
+
+
+class Calibration(Artifact):
+    """``rates``: by ascending threshold; ``threshold``: the lowest that gives no more than ``wanted`` incidents per
+    service and week, None where none does; ``incidents``: what it, or else the highest one, would have given."""
+
+    window: tuple[Instant, Instant]
+    service_weeks: float
+    wanted: float
+    shipped: float
+    rates: tuple[Rate, ...]
+    threshold: float | None
+    incidents: tuple[Incident, ...]
+
+
+def calibrate(
+    release: Release,
+    source: Source,
+    start: datetime,
+    since: datetime,
+    end: datetime,
+    wanted: float,
+    advance: Callable[[str, float], None],
+) -> Calibration:
+    """Replay ``[start, end)`` and count the incidents from ``since`` on, at each of the ``THRESHOLDS``.
+
+    Incidents in maintenance do not count. Raises ``NotEnoughDataError`` where nothing was seen since ``since``.
+    """
+    stream = Stream(release, start, since)
+    trials = {threshold: _Trial(stream, threshold) for threshold in (*THRESHOLDS, stream.incidents.threshold)}
+    stream.listeners += [trial.take for trial in trials.values()]
+    anomalies = _replay(stream, source, end, advance)
+    weeks = _service_weeks(stream)
+    if weeks == 0:
+        when = f"{format_instant(since)} to {format_instant(end)}"
+        raise NotEnoughDataError(
+            f"There is too little data from {when} to count incidents in; check --start and --end."
+        )
+    told = {threshold: _told(trial, release, anomalies) for threshold, trial in trials.items()}
+    rates = [
+        Rate(threshold=one, incidents=len(told[one]), per_week=round(len(told[one]) / weeks, 3)) for one in sorted(told)
+    ]
+    enough = next((rate.threshold for rate in rates if rate.per_week <= wanted), None)
+    return Calibration(
+        window=(since, end),
+        service_weeks=round(weeks, 3),
+        wanted=wanted,
+        shipped=stream.gathering.bank.threshold,
+        rates=tuple(rates),
+        threshold=enough,
+        incidents=tuple(told[rates[-1].threshold if enough is None else enough]),
+    )
+
+
+class _Trial:
+    """The incidents at one threshold."""
+
+    def __init__(self, stream: Stream, threshold: float) -> None:
+        self._incidents = stream.incidents.at(threshold)
+        self.over: list[Incident] = []
+
+    def take(self, first: int, values: Table, evidence: Evidence) -> None:
+        self.over += [incident for _, _, incident in self._incidents.take(first, values, evidence)]
+
+    @property
+    def found(self) -> list[Incident]:
+        return self.over + self._incidents.ongoing()
+
+
+def _replay(stream: Stream, source: Source, end: datetime, advance: Callable[[str, float], None]) -> list[Anomaly]:
+    """All anomalies up to the end."""
+    release, found = stream.release, list[Anomaly]()
+    follower, most, steps = source.follow(release.plan, stream.until), FIRST_STEPS, (end - stream.until) // release.step
+    while stream.done < steps:
+        advance(f"replayed up to {format_instant(stream.until)}", stream.done / steps)
+        count = min(most, steps - stream.done)
+        followed = follower.read(Window(start=stream.until, end=stream.until + count * release.step))
+        found += [one.what for one in stream.take(followed.services, count) if isinstance(one.what, Anomaly)]
+        most = steps_at_once(count, followed.points, release)
+    return found + [one for one in stream.ongoing() if isinstance(one, Anomaly)]
+
+
+def _service_weeks(stream: Stream) -> float:
+    """How long the services were seen, after their warm-up."""
+    silent = stream.gathering.bank.warm_up_s / stream.steps.step_s
+    seen = [
+        max((int(stream.present[index]) for index in own), default=0) - (0 if stream.is_warm(service) else silent)
+        for service, own in stream.own.items()
+    ]
+    return sum(max(0.0, steps) for steps in seen) * stream.steps.step_s / WEEK_S
+
+
+def _told(trial: _Trial, release: Release, anomalies: list[Anomaly]) -> list[Incident]:
+    told = []
+    for incident in trial.found:
+        one = placed(incident, release)
+        assert isinstance(one, Incident)
+        if not one.in_maintenance:
+            own = [event for event in anomalies if event.service == one.service]
+            told.append(dressed(one, own, release))
+    return sorted(told, key=lambda one: (one.start, one.service))
