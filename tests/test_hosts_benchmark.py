@@ -29,7 +29,7 @@ class Joint(NamedTuple):
 class Largest:
     """A service scores ``gain`` times the largest of its samples, and half of the largest one before."""
 
-    def __init__(self, services: np.ndarray, gain: float = 1.0, count: int = 2, threshold: float = 5.0) -> None:
+    def __init__(self, services: np.ndarray, gain: float = 1.0, runs: int = 2, threshold: float = 5.0) -> None:
         if gain > 90:
             raise ValueError("gain must be at most 90")
         self.services, self.gain, self.threshold = services, gain, threshold
@@ -147,8 +147,8 @@ def test_a_file_that_is_cut_off_or_damaged_is_named(folder: Path) -> None:
         (["--data", "/nowhere"], "/nowhere has no KIND-NAME.csv.gz"),
         (["--also", "gain"], "'gain' is no parameter set"),
         (["--also", "gain=much"], "'gain=much' is no parameter set"),
-        (["--also", "gane=1"], "has no parameter 'gane'; it has threshold, gain, count"),
-        (["--also", "gain=91"], "cannot be used with threshold=5, gain=91, count=2: gain must be at most 90"),
+        (["--also", "gane=1"], "has no parameter 'gane'; it has threshold, gain, runs"),
+        (["--also", "gain=91"], "cannot be used with threshold=5, gain=91, runs=2: gain must be at most 90"),
     ],
 )
 def test_what_cannot_be_measured_is_one_sentence(
@@ -194,8 +194,8 @@ def test_the_progress_goes_up_to_all(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_shipped_numbers_are_those_of_the_detector() -> None:
-    assert hosts_data.shipped() == {"threshold": 5.0, "gain": 1.0, "count": 2}
-    assert hosts_data.settings() == {"channel": "incidents", "threshold": 5.0, "parameters": {"gain": 1.0, "count": 2}}
+    assert hosts_data.shipped() == {"threshold": 5.0, "gain": 1.0, "runs": 2}
+    assert hosts_data.settings() == {"channel": "incidents", "threshold": 5.0, "parameters": {"gain": 1.0, "runs": 2}}
 
 
 # --- the figures
@@ -208,7 +208,7 @@ def test_the_figures_by_hand(folder: Path, capsys: pytest.CaptureFixture[str]) -
     assert hosts.main(["--data", str(folder), "--json"]) == 0
     report = json.loads(capsys.readouterr().out)
     assert report["threshold"] == 5
-    assert report["parameters"] == {"gain": 1.0, "count": 2}
+    assert report["parameters"] == {"gain": 1.0, "runs": 2}
     assert report["about"].keys() == {"date", "machine", "python", "commit"}
     web, db = report["web"], report["db"]
     expected = {
@@ -389,7 +389,7 @@ def test_the_draws_are_told_and_come_again(folder: Path) -> None:
 
 def test_every_draw_is_scored_with_its_own_numbers(monkeypatch: pytest.MonkeyPatch) -> None:
     """With a threshold of 20 nothing is found, with a gain of 4 everything as before."""
-    draws = [{"threshold": 20.0, "gain": 1.0, "count": 2}, {"threshold": 20.0, "gain": 4.0, "count": 2}]
+    draws = [{"threshold": 20.0, "gain": 1.0, "runs": 2}, {"threshold": 20.0, "gain": 4.0, "runs": 2}]
     monkeypatch.setattr(hosts, "nearby", lambda numbers, count, seed: draws[:count])
     web = hosts.measure(ALL, [], 2, 1)["web"]
     assert (web["jitter_lowest"], web["jitter_median"]) == (0, pytest.approx(4 / 7 / 2))

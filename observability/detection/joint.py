@@ -24,6 +24,9 @@ Per service, over its KPIs that ever moved and have a sample:
   excess counts as five B at most when it is learned. (A tail beyond a high threshold is close to a generalised Pareto
   distribution, here with shape 0: Pickands, Ann. Stat. 3, 1975, p. 119.)
 
+What is strong in few KPIs hardly moves the mean of many, and counts by itself: where ``FEW`` of them are z or more
+deviations off at once, the score is at least THRESHOLD · z/``strong``.
+
 A sample is scored before it is learned. Missing samples neither count nor teach. In its first ``warm_up_h`` a service's
 score is 0.
 """
@@ -44,6 +47,7 @@ from observability.model import Array
 DAY_S = 86_400.0
 ROOT_HALF_PI = 1.2533141373155001
 THRESHOLD = 6.2  # nats, as shipped
+FEW = 3
 ASKED = 2.0  # deviations; what is nearer is noise, whatever it stands on
 FIRST = 10  # samples of a KPI that are learned as they are, before it is known what is usual
 MOST_EXCESS = 5.0  # times the mean excess that one excess counts as
@@ -104,6 +108,8 @@ class JointBank:
         Days: hundreds of steps in the tail, at five minutes too.
     least
         The smallest mean excess: what is rare and tiny is no incident.
+    strong
+        σ: off by so many, ``FEW`` KPIs at once are an incident, whatever the others do.
     warm_up_h
         Hours: no score before.
 
@@ -127,6 +133,7 @@ class JointBank:
         rare: float = 0.1,
         tail_days: float = 14.0,
         least: float = 0.07,
+        strong: float = 20.0,
         warm_up_h: float = 24.0,
     ) -> None:
         given = {name: value for name, value in locals().items() if name not in {"self", "services", "count"}}
@@ -137,7 +144,7 @@ class JointBank:
         self.threshold, self.level_s, self.scale_s = threshold, 60 * level_min, DAY_S * scale_days
         self.hour_rate, self.clip, self.floor, self.range_s = hour_rate, clip, floor, DAY_S * range_days
         self.power, self.most, self.smooth_s, self.rare = power, most, smooth_s, rare
-        self.tail_s, self.least, self.warm_up_s = DAY_S * tail_days, least, HOUR_S * warm_up_h
+        self.tail_s, self.least, self.strong, self.warm_up_s = DAY_S * tail_days, least, strong, HOUR_S * warm_up_h
         self.services = np.asarray(services, dtype=np.intp)
         count = int(self.services.max(initial=-1)) + 1 if count is None else count
         self.state = np.zeros((BINS + HOURS, self.services.size))
@@ -175,12 +182,14 @@ class JointBank:
         sigma = tuple(ROOT_HALF_PI * state[row] + floor for row in (SPREAD, HOUR_SPREAD))
         z = np.minimum(off[0] / sigma[0], off[1] / sigma[1])
         evidence = np.where(new & seen, self.weight(z), 0.0)
-        if holds is not None:
-            asked = np.flatnonzero(new & seen & (z >= ASKED))
-            if asked.size:
-                evidence[asked[~holds(asked, level[asked])]] = 0.0
+        far = np.flatnonzero(new & seen & (z >= ASKED))
+        if holds is not None and far.size:
+            held = holds(far, level[far])
+            evidence[far[~held]] = 0.0
+            far = far[held]
         moves = new & (state[HIGH] > state[LOW])
         score = self._judge(t, evidence, moves)
+        self._count_few(far, z, score)
         self._learn(t, values, new, bins, hour, off, sigma)
         return Joint(score, evidence, expected)
 
@@ -235,6 +244,14 @@ class JointBank:
         np.copyto(state[LAST], t, where=some)
         np.copyto(state[STEPS], state[STEPS] + 1.0, where=some)
         return score
+
+    def _count_few(self, far: NDArray[np.intp], z: Array, score: Array) -> None:
+        """Raise the scores of the services of which few KPIs are very far off; ``far``: the series that may be."""
+        services = self.services[far]
+        for service in np.flatnonzero(np.bincount(services) >= FEW).tolist():
+            least = np.partition(z[far[services == service]], -FEW)[-FEW]
+            is_warm = score[service] > 0
+            score[service] = max(score[service], is_warm * THRESHOLD * min(least, self.most) / self.strong)
 
     def _fit(self, smooth: Array, above: NDArray[np.bool_], elapsed: Array, some: NDArray[np.bool_]) -> None:
         """Learn the tail: the mean excess, and with it the quantile."""
