@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 if __package__ in {None, ""}:  # run as a file: the packages lie one folder up
     sys.path[0] = str(Path(__file__).resolve().parent.parent)
@@ -14,6 +14,9 @@ import typer
 from observability import commands, detect_csv
 from observability.commands import NowFlag, RecordingFlag, ReleaseFlag, UrlFlag
 from observability.folder import alone_in
+
+if TYPE_CHECKING:
+    from observability.definitions import Release
 
 
 def main(
@@ -40,6 +43,12 @@ def main(
     release: ReleaseFlag = None,
     recording: RecordingFlag = None,
     now: NowFlag = None,
+    follow: Annotated[
+        bool,
+        typer.Option(
+            "--follow", help="Go on: score each step as soon as it is over, until the end of day 7, as `postga watch`."
+        ),
+    ] = False,
     csv: Annotated[
         list[str] | None,
         typer.Option(
@@ -66,7 +75,7 @@ def main(
     ] = None,
     plot: Annotated[bool, typer.Option("--plot", help="With --csv: draw each file's scores, beside them.")] = False,
     as_json: Annotated[
-        bool, typer.Option("--json", help="With --csv: print what was scored, and found, as JSON.")
+        bool, typer.Option("--json", help="With --csv or --follow: print what was scored, or found, as JSON.")
     ] = False,
 ) -> None:
     """Score every KPI since GA, and write the anomalies.
@@ -80,6 +89,8 @@ def main(
     Example: anomaly_detector_lightweight.py --prometheus-url http://localhost:9090 --output-file anomaly_events.json
     --baseline ga_kpis/ga_kpi_summary.json --z-threshold 3.0
 
+    Example: anomaly_detector_lightweight.py --follow --prometheus-url http://localhost:9090
+
     Example: postga detect --csv requests.csv --out scored.csv --plot
     """
     detect_csv.check_flags(context)
@@ -87,15 +98,23 @@ def main(
         detect_csv.run(csv, out, timestamp_column, value_column, channel or (), plot, as_json)
         return
     from observability import gather, readers, stages
+    from observability.errors import ConfigError
     from observability.layout import Layout
     from observability.store import Store
+    from observability.watching.folder import watcher_of
 
     found = commands.the_release(release, prometheus_url, lambda: readers.read_ga(Store(), str(baseline)).timestamp)
     found = stages.with_ewma(found, ewma_alpha, z_threshold)
     layout = Layout(Store(output_file.parent), found.services)
+    if follow:
+        _follow(found, recording, now, output_file, as_json)
+        return
     if release is not None and len(found.services) == 1 and baseline.is_file():
         readers.read_baselines(found, layout, baseline)  # refuses that of another service or GA
     source = gather.open_source(found, recording)
+    watcher = watcher_of(layout)
+    if watcher is not None:
+        raise ConfigError(f"A watcher{watcher} keeps {output_file} current; stop it first, or name another folder.")
     with alone_in(layout), commands.progress("scoring") as advance:
         written = stages.detect(
             found,
@@ -106,6 +125,15 @@ def main(
             advance=advance,
         )
     commands.say(*written)
+
+
+def _follow(release: Release, recording: Path | None, now: str | None, output_file: Path, as_json: bool) -> None:
+    """Watch the release, with the defaults of `postga watch`."""
+    from observability import watch_release
+
+    span = watch_release.span_of(release, None, now, recording)
+    options = watch_release.Options(commands.duration("--delay", "30s"), None, False, as_json, output_file.name)
+    watch_release.watch(release, span, recording, output_file.parent, options)
 
 
 if __name__ == "__main__":

@@ -29,9 +29,10 @@ def check_flags(context: typer.Context) -> None:
         for parameter in context.command.params
         if (source := context.get_parameter_source(parameter.name or "")) and source.name == "COMMANDLINE"
     ]
-    is_csv = any(parameter.name == "csv" for parameter in given)
+    names = {parameter.name for parameter in given}
+    is_csv, either = "csv" in names, {"csv", *({"as_json"} if "follow" in names else ())}
     for parameter in given:
-        if parameter.name == "csv" or (parameter.name in FLAGS) == is_csv:
+        if parameter.name in either or (parameter.name in FLAGS) == is_csv:
             continue
         if is_csv:
             raise ConfigError(f"{parameter.opts[0]} is about a release, and --csv about files; leave one of them out.")

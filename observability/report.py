@@ -7,7 +7,7 @@ from typing import Literal
 from pydantic import Field
 
 from observability.artifacts import Artifact, Part, Regression, Severity, Share, SloBurnDown, Status
-from observability.events import Anomaly, NewLevel
+from observability.events import Anomaly, Incident, NewLevel
 from observability.model import Instant, SourceInfo
 
 
@@ -126,6 +126,7 @@ class Retrospective(Artifact):
         default=(), description="key metrics of days that are another figure with their maintenance"
     )
     regressions: tuple[Regression, ...] = ()
+    incidents: tuple[Incident, ...] = Field(default=(), description="joint evidence of several KPIs, by time")
     anomalies: tuple[Anomaly, ...] = ()
     new_levels: tuple[NewLevel, ...] = Field(
         default=(), description="of KPIs that moved since GA and did not come back, by time"

@@ -16,6 +16,7 @@ from observability.ledger import Ledger
 from observability.model import DAYS_BEFORE, FIRST_DAY, LAST_DAY, SERVER_WARNED, format_instant
 from observability.report import ReleaseIndex, Retrospective, ServiceEntry
 from observability.store import beside
+from observability.watching.folder import watcher_of
 
 if TYPE_CHECKING:
     from observability.sources import Source
@@ -126,6 +127,10 @@ class Week:
 
     def _anomalies(self, over: Sequence[int]) -> None:
         services, layout = self.release.services, self.layout
+        watcher = watcher_of(layout)
+        if watcher is not None:
+            self.report(f"anomalies: a watcher{watcher} keeps them current", False)
+            return
         until = self.release.calendar.window(over[-1]).end
         self._once(
             "anomalies",

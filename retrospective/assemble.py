@@ -89,6 +89,7 @@ def assemble(
         maintenance=left_out(week),
         both_figures=both_figures(week, [metric.metric_name for metric in metrics]),
         regressions=_notable(week),
+        incidents=week.anomalies.incidents if week.anomalies is not None else (),
         anomalies=_by_severity(week),
         new_levels=week.anomalies.new_levels if week.anomalies is not None else (),
         health_by_day={str(r.day_number): r.health_score for r in week.current_health},

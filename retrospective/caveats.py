@@ -282,7 +282,10 @@ def _detector(week: WeekRecord) -> str:
         return "Anomalies: none were given."
     channels = week.anomalies.detector.get("channels", {})
     named = [f"{name} ({_settings(of_it)})" for name, of_it in channels.items()]
-    older = {name: value for name, value in week.anomalies.detector.items() if name not in {"channels", "scored_from"}}
+    told = {"channels", "incidents", "scored_from"}
+    older = {name: value for name, value in week.anomalies.detector.items() if name not in told}
+    joint = week.anomalies.detector.get("incidents", {})
+    named += [f"incidents ({_settings(joint)})"] if joint else []
     history = week.anomalies.detector.get("scored_from")
     settings = "; ".join(filter(None, [*named, _settings(older), f"scored from {history}" if history else ""]))
     return f"Anomalies inform and do not decide the status. Detector: {settings or 'not stated'}."

@@ -43,6 +43,7 @@ def to_markdown(retrospective: Retrospective) -> str:
         degradations=[*tables.degradations(report.degradations)],
         regressions=tables.changes(changes),
         regressions_left=f"{count(left, 'smaller change')} in the JSON file." if left else "",
+        incidents=tables.incidents(report.incidents),
         anomaly_counts=tables.anomaly_counts(report.anomalies),
         anomalies=tables.anomalies(report.anomalies[: tables.MOST_ANOMALIES]),
         drifts=tables.drifts(report.unexpected_drifts),

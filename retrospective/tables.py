@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from observability.artifacts import SEVERITIES, Regression, SloBurnDown
-from observability.events import Anomaly, NewLevel
+from observability.events import Anomaly, Incident, NewLevel, Suspect
 from observability.model import LAST_DAY
 from observability.report import BothFigures, CostAnalysis, Degradation, KeyMetric, LeftOut, Success, UnexpectedDrift
 from observability.units import format_duration, format_value
@@ -21,6 +21,7 @@ from retrospective.wording import both, count, day_list, listed, signed
 
 FIGURES = ("before", "ga_day", "week", "last_day")
 MOST_ANOMALIES = 10
+MOST_SUSPECTS = 3
 BETTER = "for the better"
 MAINTENANCE = "in maintenance"
 NO_PAIR = "by paired days only"  # where the medians of the days move the other way than the days do
@@ -172,6 +173,31 @@ def anomalies(found: tuple[Anomaly, ...]) -> str:
             for event in found
         ],
         (2, 3, 4),
+    )
+
+
+def incidents(found: tuple[Incident, ...]) -> str:
+    return table(
+        ("When", "Suspects", "First", "Severity", "Evidence"),
+        [
+            (
+                f"{when(one.start)}, {format_duration((one.end - one.start).total_seconds())}",
+                ", ".join(_suspect(suspect) for suspect in one.suspects[:MOST_SUSPECTS]),
+                code(one.earliest) if one.earliest else "–",
+                f"{one.severity}{' (maintenance)' if one.in_maintenance else ''}",
+                f"{one.score:.1f} of {one.threshold:g}",
+            )
+            for one in found
+        ],
+        (4,),
+    )
+
+
+def _suspect(suspect: Suspect) -> str:
+    unit = unit_of(suspect.metric_name, suspect.unit)
+    values = prose(both(suspect.expected, suspect.value, unit))
+    return f"{code(suspect.metric_name)} {share(suspect.share)}" + (
+        f" ({values})" if suspect.expected is not None else ""
     )
 
 

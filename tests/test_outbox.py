@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import Literal
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from observability.errors import ConfigError
@@ -75,6 +75,16 @@ def test_a_torn_line_is_cut_off_and_written_again(tmp_path: Path, monkeypatch: p
         assert held(box) == three()[:2]
         assert box.put(three()[2])
         assert (tmp_path / FILE).read_bytes() == whole
+
+
+def test_a_torn_line_that_is_longer_than_the_next_one(tmp_path: Path) -> None:
+    filled(tmp_path)
+    whole = (tmp_path / FILE).read_bytes()
+    (tmp_path / FILE).write_bytes(whole + b"x" * 10 * LINE)
+    box = Outbox(tmp_path)
+    box.put(notification("new"))
+    assert (tmp_path / FILE).stat().st_size < len(whole) + LINE
+    assert len(held(Outbox(tmp_path))) == 4
 
 
 def test_a_broken_line_is_refused_and_left_alone(tmp_path: Path) -> None:
@@ -181,7 +191,7 @@ def test_open_incidents_as_a_receiver_knows_them(tmp_path: Path) -> None:
 def test_it_is_begun_anew_without_what_everybody_has(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     box = filled(tmp_path)
     box.put(notification(status="resolved", severity="critical"))
-    monkeypatch.setattr(outbox, "LARGE", 2 * LINE)
+    monkeypatch.setattr(outbox, "LARGE", LINE)
     box.shrink(3)  # the end of the first incident is not delivered, so its lines stay
     assert len(held(box)) == 4
     box.shrink(4)
@@ -243,6 +253,7 @@ steps = st.lists(
 
 
 @given(steps)
+@example([("put", 4, 2), ("put", 4, 0), *[("deliver", 0, 0)] * 2, *[("deliver", 0, 1)] * 2, ("shrink", 0, 0)])
 def test_it_does_what_a_list_does(done: list[Step]) -> None:
     """Whatever happens between: nobody misses a notification, and nobody gets one twice or early."""
     with TemporaryDirectory() as name, pytest.MonkeyPatch.context() as patch:

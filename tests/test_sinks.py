@@ -22,6 +22,7 @@ from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
 from observability.errors import ConfigError
+from observability.events import Notification
 from observability.notify import Notify
 from observability.watching import posting
 from observability.watching.delivery import Pace
@@ -195,6 +196,12 @@ def test_two_webhooks_that_differ_in_what_is_not_shown(tmp_path: Path) -> None:
     assert len(list(tmp_path.glob("outbox_webhook_*.json"))) == 3
 
 
+def test_the_pages_example_is_a_notification() -> None:
+    text = (ROOT / "docs/watch.md").read_text(encoding="utf-8")
+    example = text.partition("```json\n")[2].partition("```")[0]
+    assert Notification.model_validate_json(example).model_dump(mode="json") == json.loads(example)
+
+
 # Receivers that fail
 
 
@@ -215,9 +222,26 @@ def test_one_that_is_down_at_first(tmp_path: Path) -> None:
             until(lambda: len(told) == 2)
             assert ids(server) == [one.id for one in all_three()]
     assert told[0] == (
-        f"{name} takes no notifications (it cannot be reached: Connection refused); they wait until it does."
+        f"{name} takes no notifications (the request failed: Connection refused); they wait until it does."
     )
-    assert told[1].startswith(f"{name} takes notifications again, after ")
+    assert told[1].startswith(f"{name} takes notifications again, at attempt ")
+
+
+def test_a_proxy_that_is_down_is_named(tmp_path: Path) -> None:
+    told = Told()
+    with sinks(tmp_path, told, webhooks=[{"url": "http://x/hook", "proxy_url": "http://127.0.0.1:9"}]) as running:
+        running.put(notification())
+        until(lambda: len(told) == 1)
+    assert "(the request failed: the proxy http://127.0.0.1:9 does not connect (Connection refused)); they" in told[0]
+
+
+def test_a_certificate_that_is_not_trusted(ours: Pair, tmp_path: Path) -> None:
+    told = Told()
+    with HTTPServer(host="127.0.0.1", ssl_context=ours.serving()) as server:
+        with sinks(tmp_path, told, webhooks=[hook(server)]) as running:
+            running.put(notification())
+            until(lambda: len(told) == 1)
+    assert "(the request failed: the server's certificate is not trusted (" in told[0]
 
 
 def test_one_that_answers_500_for_long(httpserver: HTTPServer, tmp_path: Path) -> None:
@@ -232,7 +256,7 @@ def test_one_that_answers_500_for_long(httpserver: HTTPServer, tmp_path: Path) -
         assert list(running.failures().values()) == [50]
     assert ids(httpserver) == [one.id for one in all_three()]
     assert "(HTTP 500 (INTERNAL SERVER ERROR)); they wait until it does." in told[0]
-    assert told[1].endswith("takes notifications again, after 50 failed attempts.")
+    assert told[1].endswith("takes notifications again, at attempt 51.")
 
 
 def test_a_second_failure_is_told_again(httpserver: HTTPServer, tmp_path: Path) -> None:
@@ -244,7 +268,12 @@ def test_a_second_failure_is_told_again(httpserver: HTTPServer, tmp_path: Path) 
             running.put(one)
             until(none_pending(running))
         until(lambda: len(told) == 4)
-    assert [text.partition("takes ")[2].split()[0] for text in told] == ["no", "notifications"] * 2
+    assert [text.partition(" takes ")[2] for text in told] == [
+        "no notifications (HTTP 500 (INTERNAL SERVER ERROR)); they wait until it does.",
+        "notifications again, at attempt 3.",
+        "no notifications (HTTP 500 (INTERNAL SERVER ERROR)); they wait until it does.",
+        "notifications again, at attempt 2.",
+    ]
 
 
 @pytest.mark.parametrize("status", [400, 401, 404, 413, 302, 307])
@@ -273,7 +302,7 @@ def test_a_failure_that_becomes_a_refusal_says_so(httpserver: HTTPServer, tmp_pa
     with sinks(tmp_path, told, webhooks=[hook(httpserver)]) as running:
         running.put(notification())
         until(lambda: len(told) == 3)
-    assert ["HTTP 500" in told[0], "HTTP 404" in told[1], "again, after 4" in told[2]] == [True] * 3
+    assert ["HTTP 500" in told[0], "HTTP 404" in told[1], "again, at attempt 5" in told[2]] == [True] * 3
 
 
 def test_one_that_hangs_delays_nobody_else(httpserver: HTTPServer, tmp_path: Path) -> None:
@@ -328,6 +357,7 @@ def endless(head: bytes, part: bytes) -> Iterator[str]:
     over = threading.Event()
 
     def answer(client: socket.socket) -> None:
+        client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         with client, contextlib.suppress(OSError):
             client.sendall(head)
             while not over.wait(0.01):
@@ -368,12 +398,12 @@ def test_a_refusal_without_an_end_is_a_refusal(tmp_path: Path) -> None:
 def test_a_head_without_an_end_is_given_up_and_does_not_pile_up(tmp_path: Path) -> None:
     before, told = threading.active_count(), Told()
     with endless(b"HTTP/1.1 200 OK\r\nX: ", b"x") as url:
-        with sinks(tmp_path, told, Pace(1e-3, 1e-3, attempt_s=0.03), webhooks=[{"url": url}]) as running:
+        with sinks(tmp_path, told, Pace(1e-3, 1e-3, attempt_s=0.1), webhooks=[{"url": url}]) as running:
             running.put(notification())
             until(lambda: running.failures()[f"webhook {url}"] >= 3 * posting.MOST_HANGING)
             hanging = [thread for thread in threading.enumerate() if "_attempt" in repr(thread) or thread.daemon]
             assert len(hanging) < before + 2 * posting.MOST_HANGING + 4  # here and at the server
-        assert "(no answer within 0.03 s)" in told[0]
+        assert "(no answer within 0.1 s)" in told[0]
 
 
 # Waiting
@@ -427,6 +457,17 @@ def test_stop_delivers_what_is_left_at_once(httpserver: HTTPServer, tmp_path: Pa
         running.stop(PATIENCE_S)
         assert none_pending(running)()
     assert ids(httpserver) == [one.id for one in all_three()]
+
+
+def test_stop_does_not_wait_as_long_after_a_refusal(httpserver: HTTPServer, tmp_path: Path) -> None:
+    answers = iter([404, 404])
+    httpserver.expect_request("/hook").respond_with_handler(lambda _: Response(status=next(answers, 200)))
+    told = Told()
+    with sinks(tmp_path, told, Pace(first_s=0.01), webhooks=[hook(httpserver)]) as running:
+        running.put(notification())
+        until(lambda: len(told) == 1)
+        running.stop(PATIENCE_S)
+        assert none_pending(running)()
 
 
 def test_stop_leaves_the_rest_for_the_next_start(httpserver: HTTPServer, tmp_path: Path) -> None:
@@ -655,8 +696,10 @@ def test_open_alerts_are_sent_again_also_after_a_restart(httpserver: HTTPServer,
         assert found == [[("checkout-1", "critical")]] * len(found)
     with sinks(tmp_path, pace=pace, alertmanager=hook(httpserver, "")) as running:
         running.put(notification(status="resolved", severity="critical"))
-        running.stop(PATIENCE_S)
-    httpserver.clear_log()
+        until(none_pending(running))
+        httpserver.clear_log()
+        time.sleep(0.05)
+    assert httpserver.log == []
     with sinks(tmp_path, pace=pace, alertmanager=hook(httpserver, "")) as running:
         time.sleep(0.05)
     assert httpserver.log == []
@@ -693,7 +736,7 @@ def test_reminders_that_fail_are_told_once(httpserver: HTTPServer, tmp_path: Pat
         until(lambda: len(told) == 2)
         until(lambda: len(httpserver.log) >= 7)
     assert "(HTTP 500 (INTERNAL SERVER ERROR)); they wait" in told[0]
-    assert told[1].endswith("takes notifications again, after 3 failed attempts.")
+    assert told[1].endswith("takes notifications again, at attempt 4.")
     assert len(told) == 2
 
 

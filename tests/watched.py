@@ -1,4 +1,4 @@
-"""A made-up source, a clock and receivers, for the tests of the watcher; the samples are those of the stream's tests."""
+"""A made-up source, a clock and receivers for the tests of the watcher. The samples are those of the stream's tests."""
 
 from __future__ import annotations
 
@@ -56,7 +56,9 @@ class Following:
         self._source.read.append(window)
         self._next = window.end
         first, last = ((instant - START) // STEP for instant in (window.start, window.end))
-        return Followed(self._source.made(first, last), points=self._source.points * (last - first), late=self._source.late)
+        return Followed(
+            self._source.made(first, last), points=self._source.points * (last - first), late=self._source.late
+        )
 
     def memory(self) -> Memory:
         return {"next": np.array((self._next - START) // STEP)}
@@ -89,19 +91,8 @@ def layout_of(folder: Path, release: Release = RELEASE) -> Layout:
     return Layout(Store(folder), release.services)
 
 
-class _S(Sinks):  # TEMPORARY
-    def told(self, incident):
-        f = [n for _, n in self._all() if n.incident.id == incident]
-        return f[-1].incident.severity if f else None
-    def _all(self):
-        k = 0
-        while (x := self._outbox.after(k)): yield x; k = x[0] + 1
-    def put(self, n):
-        return self._outbox.put(n)
-
-
 def sinks_of(folder: Path) -> Sinks:
-    return (Sinks if hasattr(Sinks, "told") else _S)(folder / WATCH, Notify(), lambda text: None)
+    return Sinks(folder / WATCH, Notify(), lambda text: None)
 
 
 def watcher_in(folder: Path, source: Source | None = None, warnings: list[str] | None = None, **more: Any) -> Watcher:

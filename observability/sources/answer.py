@@ -259,11 +259,7 @@ def without_duplicates(rows: Rows, times: Values, numbers: Values, at: Rows) -> 
 
 def key_of(query: Query, series: Series) -> Labels:
     """What tells a series from others. Bounds are compared as numbers: 1 and 1.0 are one bucket, and one series."""
-    if series.histogram is not None or series.histograms is not None:
-        raise ConfigError(
-            f"query '{query.name}' returned native histograms, which are not read; ask for classic _bucket "
-            f"series or for a plain number: {query.promql}"
-        )
+    refuse_histograms(query, series)
     labels = series.metric
     if query.type == "buckets":
         try:
@@ -274,6 +270,14 @@ def key_of(query: Query, series: Series) -> Labels:
                 f"series of a classic histogram: {query.promql}"
             ) from None
     return tuple(sorted(labels.items()))
+
+
+def refuse_histograms(query: Query, series: Series) -> None:
+    if series.histogram is not None or series.histograms is not None:
+        raise ConfigError(
+            f"query '{query.name}' returned native histograms, which are not read; ask for classic _bucket "
+            f"series or for a plain number: {query.promql}"
+        )
 
 
 def _bound(text: str) -> str:

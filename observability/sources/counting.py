@@ -244,13 +244,13 @@ class Counting:
         found = self._replacing(step, seen, (born | missed) & scraped, lately, tables.target)
         here = np.zeros(tables.job_of_target.size, dtype=np.bool_)
         here[target] = True
-        lately = gone & (past.at == past.heard[tables.job]) & ~here[tables.target]
+        lately = gone & (past.at == step - 1) & ~here[tables.target]
         found |= self._replacing(step, seen, of_job, lately, tables.job)
         return found
 
     def _replacing(self, step: int, seen: Scrapes, new: Mask, gone: Mask, group: Rows) -> Mask:
         """Of the ``new`` series, those that bring at least what the ``gone`` ones of their group (a number for each
-        row) had counted under the same measure."""
+        row) had counted under the same measure. Where another of the group's measures is lower, it was restarted."""
         tables, past = self._tables, self.past
         hit = np.zeros(group.max(initial=-1) + 1, dtype=np.bool_)
         hit[group[seen.rows[new]]] = True
@@ -264,12 +264,14 @@ class Counting:
         size = int(key.max()) + 1
         counted = np.bincount(key_left, weights=past.last[left], minlength=size)
         brought = np.bincount(key_came, weights=seen.first[new], minlength=size)
+        is_lower = np.zeros(hit.size, dtype=np.bool_)
+        is_lower[group[came[(brought < counted)[key_came]]]] = True
         born = np.full(size, NEVER)
         np.maximum.at(born, key_left, past.born[left])
-        since, goes_on = past.at[came], (counted > 0) & (brought >= counted)
-        is_later = (born[key_came] > since) | (step - since > self._start_up)
+        goes_on = (counted[key_came] > 0) & ~is_lower[group[came]]
+        since = past.at[came]
         found = np.zeros_like(new)
-        found[new] = goes_on[key_came] & is_later
+        found[new] = goes_on & ((born[key_came] > since) | (step - since > self._start_up))
         return found
 
     def _keep(self, step: int, seen: Scrapes) -> None:

@@ -72,6 +72,8 @@ def unreachable(error: requests.RequestException, where: str, timeout_s: float) 
 def why(error: requests.RequestException) -> str:
     """What went wrong on the way, in a few words."""
     chain = list(_causes(error))
+    if isinstance(error, exceptions.ProxyError):
+        return f"the proxy{_proxy(chain)} does not connect ({_last(chain)})"
     return _tls(chain) if isinstance(error, exceptions.SSLError) else _last(chain)
 
 

@@ -45,12 +45,12 @@ class Following:
         self._plan, self._server = plan, server
         self._step = timedelta(seconds=plan.step_s)
         self._lead = counters.start_up_steps(plan.step_s)
-        self._kept = Kept.nothing(plan, start - self._lead * self._step)
+        self._kept = Kept.nothing(plan, start)
 
     def read(self, window: Window) -> Followed:
-        kept = self._kept
-        low = (window.start - kept.zero) // self._step
-        if low != (kept.next or self._lead) or kept.zero + low * self._step != window.start:
+        kept = self._kept if self._kept.next else Kept.nothing(self._plan, window.start - self._lead * self._step)
+        low = kept.next or self._lead
+        if kept.zero + low * self._step != window.start:
             raise ValueError(f"the next window does not begin at {format_instant(window.start)}")
         grid = Grid(kept.zero.timestamp(), self._plan.step_s, 0, 0)
         reading = Reading(kept, Span(self._plan, grid, low, low + window.steps(self._plan.step_s)))
@@ -62,10 +62,13 @@ class Following:
         return followed
 
     def memory(self) -> Memory:
+        self._kept = self._kept.compacted()
         return self._kept.memory()
 
     def remember(self, memory: Memory) -> None:
-        self._kept = Kept.of(self._plan, memory)
+        """Of a source that has none, such as a recording, there is nothing to go on from."""
+        if memory:
+            self._kept = Kept.of(self._plan, memory)
 
     def _check_age(self, end: datetime) -> None:
         """Queries that return nothing any more are believed only of a server that has the time's samples, or later

@@ -12,7 +12,16 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from observability.model import Plan, Query
-from observability.sources.answer import Grid, Labels, Rows, Series, key_of, on_grid, without_duplicates
+from observability.sources.answer import (
+    Grid,
+    Labels,
+    Rows,
+    Series,
+    key_of,
+    on_grid,
+    refuse_histograms,
+    without_duplicates,
+)
 from observability.sources.counters import Values
 from observability.sources.counting import Mask, Scrapes
 from observability.sources.folding import several_series
@@ -117,7 +126,7 @@ class GaugeIntake:
 
     def take(self, request: Request, found: Sequence[Series]) -> None:
         for series in found:
-            key_of(self._query, series)
+            refuse_histograms(self._query, series)
         of = np.array([self._span.service(series) for series in found], dtype=np.intp)
         rows, _, numbers, steps = self._span.samples(found, of, request, self.begin)
         self.points += numbers.size

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime, timedelta
 
 import msgspec
@@ -20,7 +20,6 @@ UNKNOWN = -1  # how many series a query had in a step that it was not answered f
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
-_OF_ROWS, _OF_TARGETS, _OF_JOBS = ("last", "at", "born"), ("seen", "fell"), ("since", "heard", "busiest")
 
 
 @dataclass(frozen=True)
@@ -49,17 +48,24 @@ class Kept:
         return any(self.sizes[q.name] == 0 for q, is_known in zip(self.roster.queries, known, strict=True) if is_known)
 
     def without_forgotten(self) -> Kept:
-        """Itself while most of the series are known, else without those that nobody has seen for a day."""
-        return self if 2 * int(self._live().sum()) >= len(self.roster.series) else self._compacted()
+        """Itself while most of its series have been seen within a day, else the same without the others."""
+        return self if 2 * int(self._live().sum()) >= len(self.roster.series) else self.compacted()
 
     def _live(self) -> Mask:
-        return self.next - self.past.at <= day_steps(self.plan.step_s)
+        return self._past().at >= self.next - day_steps(self.plan.step_s)
 
-    def _compacted(self) -> Kept:
+    def _past(self) -> Past:
+        """With room for what the roster got to know since, in a window that could not be read."""
+        return self.past.copy(self.roster)
+
+    def compacted(self) -> Kept:
+        """The same without the series that nobody has seen for a day, the others in the order of their labels."""
         live, old = self._live(), self.roster
+        if live.all() and (np.diff(old.tables.rank) > 0).all():
+            return self
         rows = [row for row in old.in_order() if live[row]]
         roster = Roster.of(self.plan, [old.series[row] for row in rows])
-        past = self.past.of(
+        past = self._past().of(
             np.array(rows, dtype=np.intp),
             np.array([old.targets[target] for target in roster.targets], dtype=np.intp),
             np.array([old.jobs[job] for job in roster.jobs], dtype=np.intp),
@@ -67,19 +73,17 @@ class Kept:
         return replace(self, roster=roster, past=past, scrapes=None if self.scrapes is None else self.scrapes[rows])
 
     def memory(self) -> Memory:
-        """The same for the same samples, whatever the windows were."""
-        kept = self._compacted()
-        series: dict[str, list[Labels]] = {query.name: [] for query in kept.roster.queries}
-        for query, labels in kept.roster.series:
-            series[kept.roster.queries[query].name].append(labels)
-        firing = {name: sorted(alerts) for name, alerts in kept.firing.items()}
+        """Of what is ``compacted``: the same for the same samples, whatever the windows were."""
+        series: dict[str, list[Labels]] = {query.name: [] for query in self.roster.queries}
+        for query, labels in self.roster.series:
+            series[self.roster.queries[query].name].append(labels)
         return {
-            "zero": np.array([(kept.zero - _EPOCH) // _MICROSECOND]),
-            "next": np.array([kept.next]),
+            "zero": np.array([(self.zero - _EPOCH) // _MICROSECOND]),
+            "next": np.array([self.next]),
             "series": _packed(series),
-            "firing": _packed(firing),
-            "sizes": _packed(kept.sizes),
-            **vars(kept.past),
+            "firing": _packed({name: sorted(alerts) for name, alerts in self.firing.items()}),
+            "sizes": _packed(self.sizes),
+            **vars(self.past),
         }
 
     @classmethod
@@ -94,7 +98,7 @@ class Kept:
             zero=_EPOCH + int(memory["zero"][0]) * _MICROSECOND,
             next=int(memory["next"][0]),
             roster=Roster.of(plan, [(numbers[name], labels) for name, found in series.items() for labels in found]),
-            past=Past(**{name: memory[name] for name in (*_OF_ROWS, *_OF_TARGETS, *_OF_JOBS)}),
+            past=Past(**{field.name: memory[field.name] for field in fields(Past)}),
             firing=msgspec.json.decode(memory["firing"].tobytes(), type=dict[str, frozenset[Labels]]),
             sizes=msgspec.json.decode(memory["sizes"].tobytes(), type=dict[str, int]),
         )

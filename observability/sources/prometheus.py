@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from functools import partial
-from typing import Any, Literal, TypeVar
+from typing import Any
 
-import msgspec
 import requests
 from prometheus_api_client import PrometheusConnect
 
-from observability.errors import ConfigError, NotEnoughDataError, PostgaError, SourceError
+from observability.errors import ConfigError, NotEnoughDataError, PostgaError
 from observability.model import (
     SERVER_WARNED,
     Plan,
@@ -28,21 +26,18 @@ from observability.model import (
     one_of,
 )
 from observability.sources import failures, in_flight
-from observability.sources.answer import Answer, Grid, Names, Payload, Series, Tally, lead_steps
+from observability.sources.answer import Answer, Grid, Names, Series, Tally, lead_steps
 from observability.sources.connection import connect
 from observability.sources.folding import fold
 from observability.sources.following import Following, Take
 from observability.sources.parts import HISTORIES, Course, Request
+from observability.sources.responses import decoded, read, understood, vector
 
 TOO_MUCH = frozenset({413, 422, 503})  # statuses that servers refuse large answers with
 _TOO_MUCH = re.compile(r"too many|too large|limit|exceed|timed out", re.IGNORECASE)
-PARTIAL = "the answer is only a part"
 TENANT = "x-scope-orgid"
 DATE_RESOLUTION = timedelta(seconds=1)
 TOO_LARGE = 413
-NOT_NUMBERS = {"string": "a text", "matrix": "a range vector"}
-
-P = TypeVar("P", Payload, Names)
 
 
 class Prometheus:
@@ -52,10 +47,14 @@ class Prometheus:
     """
 
     def __init__(self, settings: PrometheusSettings) -> None:
-        self._clients = [_Client(settings) for _ in range(settings.concurrency)]
+        self._settings = settings
+        self._clients = self._opened()
         self.url = self._clients[0].url
         self.clock: datetime | None = None  # what the server's said when it answered last
         self._name = _with_tenant(self.url, settings)
+
+    def _opened(self) -> list[_Client]:
+        return [_Client(self._settings) for _ in range(self._settings.concurrency)]
 
     def info(self, plan: Plan) -> SourceInfo:
         return SourceInfo(prometheus=self._name, step_s=plan.step_s)
@@ -71,24 +70,30 @@ class Prometheus:
     def ask(self, courses: Iterable[Course], window: Window, take: Take) -> dict[str, str]:
         """Ask for all of the courses, hand each answer on, and return which queries cannot be used, and why."""
         failed: dict[str, str] = {}
-        for course, found in in_flight.each(_unless_refused, courses, self._clients):
-            try:
-                if isinstance(found, PostgaError):
-                    raise ConfigError(str(found))
-                request, response = found
-                self._check_clock(response, window)
-                self._hand_on(course, request, response, take)
-            except ConfigError as error:
-                failed.setdefault(course.query.name, str(error))
+        try:
+            for course, found in in_flight.each(_unless_refused, courses, self._clients):
+                try:
+                    self._hand_on(course, found, window, take)
+                except ConfigError as error:
+                    failed.setdefault(course.query.name, str(error))
+        except BaseException:
+            self._clients = self._opened()  # threads may still be waiting for answers over the others
+            raise
         return failed
 
-    def _hand_on(self, course: Course, request: Request, response: requests.Response, take: Take) -> None:
+    def _hand_on(
+        self, course: Course, found: tuple[Request, requests.Response] | PostgaError, window: Window, take: Take
+    ) -> None:
+        if isinstance(found, PostgaError):
+            raise ConfigError(str(found))
+        request, response = found
+        self._check_clock(response, window)
         where = self._where(course.query.name)
         if request.kind == "vector":
-            series, warnings = _vector(response, request.promql, where)
+            series, warnings = vector(response, request.promql, where)
         else:
-            series, warnings = _read(response, request.kind, where)
-        with _understood(where):
+            series, warnings = read(response, request.kind, where)
+        with understood(where):
             take(course, request, series, warnings)
 
     def _up(self, plan: Plan, window: Window, jobs: Iterable[str]) -> Answer:
@@ -112,7 +117,7 @@ class Prometheus:
         """The vector that ``promql`` is at an instant, a scalar as one series without labels; messages call the query
         ``name``. Raises ``ConfigError`` where it is neither."""
         request = Request(promql, "query", "vector", {"time": format_instant(at)})
-        return _vector(self._clients[0].ask(request, name), promql, self._where(name))[0]
+        return vector(self._clients[0].ask(request, name), promql, self._where(name))[0]
 
     def label_names(self, selector: str, window: Window) -> list[str]:
         """The names of the labels that the selector's series have in the window."""
@@ -165,9 +170,9 @@ class _Collecting:
         self.warnings: list[str] = []
 
     def take(self, request: Request, response: requests.Response, where: str) -> None:
-        series, warnings = _read(response, request.kind, where)
+        series, warnings = read(response, request.kind, where)
         self.warnings += warnings
-        with _understood(where):
+        with understood(where):
             if request.kind == "vector":
                 self.tally.look_back(series)
             else:
@@ -257,7 +262,7 @@ class _Client:
         where = f"the labels of {selector or 'all series'} at {self.url}"
         params = {"start": format_instant(window.start), "end": format_instant(window.end)}
         params |= {} if selector is None else {"match[]": selector}
-        return _decoded(self._send(call, params, where, selector or ""), Names, where).data or []
+        return decoded(self._send(call, params, where, selector or ""), Names, where).data or []
 
     def _send(self, call: Callable[..., Any], params: dict[str, str], where: str, promql: str) -> requests.Response:
         self._session.hooks["response"] = [partial(_check, where=where, promql=promql)]
@@ -278,61 +283,3 @@ def _check(response: requests.Response, where: str, promql: str, **_: object) ->
         too_much = response.status_code in TOO_MUCH and _TOO_MUCH.search(response.text)
         raise failures.refusal(response, where, promql) from (_TooMuchError(response.status_code) if too_much else None)
     response.json = lambda **_: {"data": {"result": response}}  # type: ignore[method-assign]
-
-
-def _read(response: requests.Response, kind: str, where: str) -> tuple[list[Series], list[str]]:
-    """The series of a vector or a matrix, and what the server warned of."""
-    payload = _decoded(response, Payload, where)
-    if payload.data is None or payload.data.result_type != kind:
-        raise SourceError(f"{where}: the answer is not a {kind}, as Prometheus' would be; check the URL.")
-    warnings = [*(payload.warnings or []), *([PARTIAL] if payload.is_partial else [])]
-    return payload.data.result, [SERVER_WARNED + failures.said(warning, response.request) for warning in warnings]
-
-
-def _vector(response: requests.Response, promql: str, where: str) -> tuple[list[Series], list[str]]:
-    """The series of a vector, a scalar as one without labels, and what the server warned of."""
-    found = _other_than_vector(response)
-    if found is None:
-        return _read(response, "vector", where)
-    if found.result_type != "scalar":
-        what = NOT_NUMBERS[found.result_type]
-        raise ConfigError(f"{where}: it returns {what}, and not numbers; correct the query: {promql}")
-    return [Series(metric={}, value=msgspec.json.decode(found.result, type=tuple[float, str]))], []
-
-
-@contextmanager
-def _understood(where: str) -> Iterator[None]:
-    """What is read here may be no answer of Prometheus."""
-    try:
-        yield
-    except (TypeError, ValueError):
-        raise SourceError(f"{where}: the answer is not one of Prometheus; check the URL.") from None
-
-
-class _Result(msgspec.Struct, rename="camel"):
-    result_type: Literal["scalar", "string", "matrix"]
-    result: msgspec.Raw
-
-
-class _Other(msgspec.Struct):
-    data: _Result
-
-
-def _other_than_vector(response: requests.Response) -> _Result | None:
-    """What PromQL may be instead; None for a vector, and for what is no answer of Prometheus."""
-    try:
-        return msgspec.json.decode(response.content, type=_Other).data
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return None
-
-
-def _decoded(response: requests.Response, shape: type[P], where: str) -> P:
-    try:
-        payload = msgspec.json.decode(response.content, type=shape)
-    except msgspec.ValidationError:
-        raise SourceError(f"{where}: the answer is not one of Prometheus; check the URL.") from None
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        raise failures.not_json(response, where) from None
-    if payload.status != "success":
-        raise failures.reported(payload.error, response, where)
-    return payload

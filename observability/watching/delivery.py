@@ -193,7 +193,7 @@ class Delivery:
 
     def _well(self) -> None:
         if self._told & {"failure", "refusal"}:
-            self._say(f"{self.name} takes notifications again, after {self._in_a_row} failed attempts.")
+            self._say(f"{self.name} takes notifications again, at attempt {self._in_a_row + 1}.")
         self._told -= {"failure", "refusal"}
         self._in_a_row = 0
 

@@ -17,6 +17,7 @@ from observability.model import format_instant
 from observability.store import unwritable
 
 LOCK, OWNER = "lock", "owner"
+PATIENCE_S = 1.0  # for who only looks whether a watcher is at work
 
 
 @contextmanager
@@ -24,7 +25,7 @@ def only_watcher_in(layout: Layout) -> Iterator[Path]:
     """Make the watcher's folder and keep other watchers out of it; gives the folder. The operating system drops the
     lock of a process that ends, in whatever way."""
     folder = Path(layout.store.location(WATCH))
-    lock = FileLock(folder / LOCK, timeout=0)
+    lock = FileLock(folder / LOCK, timeout=PATIENCE_S)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         lock.acquire()

@@ -16,7 +16,7 @@ from typing import BinaryIO
 
 from pydantic import Field, ValidationError
 
-from observability.artifacts import Artifact
+from observability.artifacts import Artifact, Severity
 from observability.errors import ConfigError
 from observability.events import Notification
 from observability.store import Store, unwritable
@@ -65,6 +65,7 @@ class Outbox:
         self._lock = Lock()
         self._known: dict[str, None] = {}  # in their order
         self._entries: list[_Entry] = []
+        self._severities: dict[str, Severity] = {}  # incident → the severity that was put last
         self._head = self._end = self._next = 0
         try:
             self._load(_begun(self._path))
@@ -75,6 +76,11 @@ class Outbox:
     def next_number(self) -> int:
         """The number that the next notification will have."""
         return self._next
+
+    def told(self, incident: str) -> Severity | None:
+        """The severity that was put last of the incident of this id; None for one that is unknown."""
+        with self._lock:
+            return self._severities.get(incident)
 
     def put(self, notification: Notification) -> bool:
         """Write it down, synced; false where its id is known. Raises ``ConfigError`` where it cannot be written: then
@@ -104,14 +110,14 @@ class Outbox:
         """The last notification of each incident that is not over, as who has those with numbers below ``before``
         knows them."""
         with self._lock:
-            last = {entry.incident: entry for entry in self._entries if entry.number < before}
+            last = self._last_of_each(before)
             return [self._read(entry) for entry in last.values() if not entry.is_over]
 
     def _first_open(self) -> int:
         """The number of the first notification of an incident that is not over, else the next number."""
         with self._lock:
-            over = {entry.incident for entry in self._entries if entry.is_over}
-            return next((entry.number for entry in self._entries if entry.incident not in over), self._next)
+            last = self._last_of_each(self._next)
+            return next((entry.number for entry in self._entries if not last[entry.incident].is_over), self._next)
 
     def begin(self, key: str, receiver: str) -> int:
         """How far a receiver is by its file. A new one begins with the incidents that are not over, and so does one
@@ -133,8 +139,9 @@ class Outbox:
         with self._lock:
             if self._end - self._head < LARGE:
                 return
-            over = {entry.incident for entry in self._entries if entry.is_over and entry.number < delivered}
-            kept = [entry for entry in self._entries if entry.number >= delivered or entry.incident not in over]
+            last = self._last_of_each(self._next)
+            over = {name for name, entry in last.items() if entry.is_over and entry.number < delivered}
+            kept = [entry for entry in self._entries if entry.incident not in over]
             if self._end - self._head - sum(entry.size for entry in kept) < LARGE:
                 return
             head = _Head(next_number=self._next, known=tuple(self._known)[-KNOWN:])
@@ -146,7 +153,12 @@ class Outbox:
             except ConfigError:
                 return  # it stays as large as it is, and the next notification tries again
             self._known, self._entries = {}, []
+            self._severities.clear()
             self._load(content)
+
+    def _last_of_each(self, before: int) -> dict[str, _Entry]:
+        """Incident → its last notification with a number below ``before``."""
+        return {entry.incident: entry for entry in self._entries if entry.number < before}
 
     def _load(self, content: bytes) -> None:
         """Take in the file's whole lines."""
@@ -169,6 +181,7 @@ class Outbox:
         is_over = line.status == "resolved"
         self._entries.append(_Entry(line.number, self._end, len(content), line.incident.id, is_over))
         self._known[line.id] = None
+        self._severities[line.incident.id] = line.incident.severity
         self._end += len(content)
         self._next = max(self._next, line.number + 1)
 

@@ -79,7 +79,7 @@ class Post:
         except requests.exceptions.InvalidURL:
             return Failure("its URL, or that of the proxy to it, cannot be used")
         except requests.RequestException as error:
-            return Failure(f"it cannot be reached: {failures.why(error)}")
+            return Failure(f"the request failed: {failures.why(error)}")
         except Exception as error:  # whatever it is, the notification stays, and the thread that posts goes on
             return Failure(f"{type(error).__name__} while posting to it")
 

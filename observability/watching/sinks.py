@@ -12,6 +12,7 @@ from itertools import count
 from pathlib import Path
 from urllib.parse import quote
 
+from observability.artifacts import Severity
 from observability.events import Notification
 from observability.notify import Notify, Receiver
 from observability.watching.alertmanager import Alerts
@@ -68,13 +69,19 @@ class Sinks:
         post = Post(receiver, pace.attempt_s)
         self._deliveries.append(Delivery(name, key, self._outbox, letters, post, pace, tell))
 
-    def put(self, notification: Notification) -> None:
-        """Write it down for everybody; one whose id was put before is passed over. Returns when it cannot be lost any
-        more, and waits for no receiver. Raises ``ConfigError`` where it cannot be written down."""
-        if self._outbox.put(notification):
+    def told(self, incident: str) -> Severity | None:
+        """The severity that was put last of the incident of this id; None for one that is unknown."""
+        return self._outbox.told(incident)
+
+    def put(self, notification: Notification) -> bool:
+        """Write it down for everybody; false where its id was put before. Returns when it cannot be lost any more, and
+        waits for no receiver. Raises ``ConfigError`` where it cannot be written down."""
+        is_new = self._outbox.put(notification)
+        if is_new:
             self._outbox.shrink(min((one.next for one in self._deliveries), default=self._outbox.next_number))
             for one in self._deliveries:
                 one.wake()
+        return is_new
 
     def start(self) -> None:
         for one in self._deliveries:
