@@ -38,12 +38,14 @@ def format_change(change: float | None) -> str:
 
 
 def format_duration(seconds: float) -> str:
-    """Minutes up to two hours, hours up to two days, then days.
+    """Seconds up to a minute, minutes up to two hours, hours up to two days, then days.
 
-    >>> format_duration(60), format_duration(7200), format_duration(36 * 3600), format_duration(259_200)
-    ('1 minute', '2 hours', '36 hours', '3 days')
+    >>> format_duration(30), format_duration(60), format_duration(7200), format_duration(36 * 3600)
+    ('30 seconds', '1 minute', '2 hours', '36 hours')
+    >>> format_duration(259_200)
+    '3 days'
     """
-    for noun, size, most in (("minute", 60, 120), ("hour", 3600, 49)):
+    for noun, size, most in (("second", 1, 60), ("minute", 60, 120), ("hour", 3600, 49)):
         if round(seconds / size) < most:
             return _counted(round(seconds / size), noun)
     return _counted(round(seconds / 86_400), "day")

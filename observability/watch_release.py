@@ -18,6 +18,7 @@ from observability.commands import RecordingFlag, UrlFlag
 if TYPE_CHECKING:
     from observability.definitions import Release
     from observability.events import Finding
+    from observability.watching.sinks import Sinks
     from observability.watching.watcher import Taken, Watcher
 
 LISTEN = "127.0.0.1:9464"
@@ -156,6 +157,7 @@ def watch(release: Release, span: Span, recording: Path | None, folder: Path, op
     from observability.store import Store
     from observability.watching.console import Console
     from observability.watching.folder import only_watcher_in
+    from observability.watching.outbox import FILE as OUTBOX
     from observability.watching.service import Service
     from observability.watching.sinks import Sinks
     from observability.watching.watcher import Watcher
@@ -164,7 +166,8 @@ def watch(release: Release, span: Span, recording: Path | None, folder: Path, op
     with ExitStack() as stack:
         state = stack.enter_context(only_watcher_in(layout))
         advance = stack.enter_context(commands.progress("watch"))
-        sinks = Sinks(state, release.notify, commands.warn) if span.is_live else None
+        is_told = span.is_live or (recording is None and (state / OUTBOX).exists())  # or what was live is carried on
+        sinks = Sinks(state, release.notify, commands.warn) if is_told else None
         console = Console(sinks, options.as_json, advance)
         watcher = Watcher(
             release,
@@ -199,10 +202,19 @@ def watch(release: Release, span: Span, recording: Path | None, folder: Path, op
             print(f"metrics at http://{address}/metrics", file=sys.stderr)
         if sinks is not None:
             sinks.start()
-            stack.callback(sinks.stop, FLUSH_S)
+            stack.callback(_flush, sinks)
         _introduce(watcher, span, options.delay)
         service.run()
     commands.say(*watcher.locations())
+
+
+def _flush(sinks: Sinks) -> None:
+    """Deliver what is left, for a while, and tell what is left then."""
+    sinks.stop(FLUSH_S)
+    for name, left in sinks.pending().items():
+        if left:
+            what = "a notification" if left == 1 else f"{left:,} notifications"
+            commands.warn(f"{name} has not taken {what}; the same command tries again")
 
 
 def _introduce(watcher: Watcher, span: Span, delay: timedelta) -> None:

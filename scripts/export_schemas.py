@@ -6,13 +6,14 @@ import json
 from pathlib import Path
 
 from observability.artifacts import Artifact, DaySummary, HealthReport, PreReleaseSummary, RegressionSummary, SloReport
-from observability.events import AnomalyEvents
+from observability.events import AnomalyEvents, Notification
 from observability.report import ReleaseIndex, Retrospective
 
 ARTIFACTS: dict[str, type[Artifact]] = {
     "day_summary": DaySummary,
     "pre_release_summary": PreReleaseSummary,
     "anomaly_events": AnomalyEvents,
+    "notification": Notification,
     "health": HealthReport,
     "regression_summary": RegressionSummary,
     "slo_burn_down": SloReport,

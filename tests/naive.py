@@ -513,3 +513,127 @@ class SignificanceNaive:
         self.hours = {hour: mean + offset for hour, mean in self.hours.items()}
         self.spread, self.hours_spread = max(self.spread, spread), max(self.hours_spread, spread)
         self.run = None
+
+
+class JointNaive:
+    """The joint evidence of one service, from the formulas of its docstring: a dict of the KPIs' values in, the score
+    and the KPIs' evidence and expected values out."""
+
+    HOUR, DAY = 3600.0, 86_400.0
+
+    def __init__(
+        self,
+        level_min=10.0,
+        scale_days=1.0,
+        hour_rate=0.7,
+        clip=4.0,
+        floor=0.01,
+        range_days=30.0,
+        power=1.5,
+        most=100.0,
+        smooth_s=60.0,
+        rare=0.1,
+        tail_days=14.0,
+        least=0.07,
+        strong=20.0,
+        warm_up_h=24.0,
+    ):
+        self.level_s, self.scale_s, self.hour_rate, self.clip = 60 * level_min, self.DAY * scale_days, hour_rate, clip
+        self.floor, self.range_s, self.power, self.most = floor, self.DAY * range_days, power, most
+        self.smooth_s, self.rare, self.tail_s, self.least = smooth_s, rare, self.DAY * tail_days, least
+        self.strong, self.warm_up_s = strong, self.HOUR * warm_up_h
+        self.kpis = {}
+        self.begun, self.last, self.steps = None, -math.inf, 0
+        self.smooth = None
+        self.quantile, self.excess, self.excesses = 0.0, least, 0
+
+    def step(self, t, values, holds=lambda name, level: True):
+        there = {
+            name: x
+            for name, x in values.items()
+            if abs(x) <= 1e300 and t > self.last and (name not in self.kpis or t > self.kpis[name]["t"])
+        }
+        expected = {name: self.kpis[name]["level"] if name in self.kpis else math.nan for name in values}
+        deviations = {name: self._deviations(t, name, x) for name, x in there.items() if name in self.kpis}
+        held = {n for n, z in deviations.items() if z >= 2 and not holds(n, self.kpis[n]["level"])}
+        evidence = {name: 0.0 for name in values}
+        for name in deviations.keys() - held:
+            evidence[name] = math.log1p(deviations[name]) ** self.power
+        moving = [n for n, x in there.items() if n in self.kpis and (self._has_moved(n) or x != self.kpis[n]["level"])]
+        strong = sorted([z for n, z in deviations.items() if n not in held and z >= 2], reverse=True)
+        score = self._score(t, [evidence[name] for name in moving], strong) if moving else 0.0
+        for name, x in there.items():
+            self._learn(t, name, x)
+        return score, evidence, expected
+
+    def _has_moved(self, name):
+        return self.kpis[name]["high"] > self.kpis[name]["low"]
+
+    def _of_hour(self, t, kpi):
+        return kpi["hours"].get(math.floor(t / self.HOUR) % 24, kpi["level"])
+
+    def _scale(self, kpi, mean):
+        low, high = kpi["low"], kpi["high"]
+        return math.sqrt(math.pi / 2) * mean + self.floor * (high - low) + 1e-12 * max(abs(low), abs(high)) + 1e-300
+
+    def _deviations(self, t, name, x):
+        kpi = self.kpis[name]
+        of_level = abs(x - kpi["level"]) / self._scale(kpi, kpi["of_level"])
+        of_hour = abs(x - self._of_hour(t, kpi)) / self._scale(kpi, kpi["of_hour"])
+        return min(of_level, of_hour, self.most)
+
+    @staticmethod
+    def _share(elapsed, memory_s):
+        return 1 - math.exp(-min(elapsed, 3600) / memory_s)
+
+    def _learn(self, t, name, x):
+        if name not in self.kpis:
+            hours = {math.floor(t / self.HOUR) % 24: x}
+            self.kpis[name] = {"level": x, "hours": hours, "of_level": 0.0, "of_hour": 0.0}
+            self.kpis[name] |= {"low": x, "high": x, "n": 1, "t": t}
+            return
+        kpi = self.kpis[name]
+        elapsed, n, hour = t - kpi["t"], kpi["n"], self._of_hour(t, kpi)
+        for key, away in (("of_level", abs(x - kpi["level"])), ("of_hour", abs(x - hour))):
+            learned = min(away, self.clip * self._scale(kpi, kpi[key])) if n >= 10 else away
+            self._move(kpi, key, learned, max(self._share(elapsed, self.scale_s), 1 / (n + 1)))
+        way = 1 - (1 - self.hour_rate) ** (min(elapsed, self.HOUR) / self.HOUR)
+        kpi["hours"][math.floor(t / self.HOUR) % 24] = hour + way * (x - hour)
+        self._move(kpi, "level", x, max(self._share(elapsed, self.level_s), 1 / (n + 1)))
+        middle = kpi["low"] / 2 + kpi["high"] / 2
+        for key in ("low", "high"):
+            self._move(kpi, key, middle, self._share(elapsed, self.range_s))
+        kpi["low"], kpi["high"] = min(kpi["low"], x), max(kpi["high"], x)
+        kpi["n"], kpi["t"] = n + 1, t
+
+    @staticmethod
+    def _move(kpi, key, to, way):
+        kpi[key] += way * (to - kpi[key])
+
+    def _score(self, t, evidence, strong):
+        joint = (math.fsum(evidence) / len(evidence)) ** (1 / self.power)
+        elapsed = t - self.last
+        if self.begun is None:
+            self.begun, self.smooth = t, joint
+        else:
+            self.smooth += self._share(elapsed, self.smooth_s) * (joint - self.smooth)
+        base, over = math.log(1 / self.rare), self.smooth - self.quantile
+        if over > 0:
+            score = base + over / self.excess
+        else:
+            score = base * self.smooth / self.quantile if self.quantile > 0 else 0.0
+        if len(strong) >= 3:
+            score = max(score, 6.2 * strong[2] / self.strong)
+        self._learn_tail(over, elapsed)
+        self.last, self.steps = t, self.steps + 1
+        return score if t - self.begun >= self.warm_up_s else 0.0
+
+    def _learn_tail(self, over, elapsed):
+        share = self._share(elapsed, self.tail_s)
+        if over > 0:
+            self.excesses += 1
+            weight = min(max(share / self.rare, 1 / (self.excesses + 1)), 1)
+            learned = min(over, 5 * self.excess)
+            self.excess = max(self.excess + weight * (learned - self.excess), self.least)
+        step = min(self.excess * max(share, 1 / (self.steps + 1)) / self.rare, 0.5)
+        self.quantile = max(self.quantile + step * ((1 - self.rare) if over > 0 else -self.rare), 0.0)

@@ -73,7 +73,7 @@ class Store:
         if long := re.search(r"\[(\d)d:", promql):
             back = DAY_S * int(long[1])
         times = [time for _, times, _ in self.raw.get(name, ()) for time in times if second - back < time <= second]
-        return [Series(metric={}, value=(0.0, repr(GA.timestamp() + max(times))))] if times else []
+        return [Series(metric={}, value=(0.0, repr(GA.timestamp() + float(max(times)))))] if times else []
 
     def answer(self, query: Query, request: Request) -> list[Series]:
         self.asked.append((query.name, request))

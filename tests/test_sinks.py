@@ -29,6 +29,7 @@ from observability.watching.delivery import Pace
 from observability.watching.outbox import FILE
 from observability.watching.posting import Failure
 from observability.watching.sinks import Sinks
+from tests.certificates import Authority
 from tests.http_servers import basic, nothing_around, raw
 from tests.notifications import START, notification
 from tests.programs import ROOT
@@ -235,12 +236,17 @@ def test_a_proxy_that_is_down_is_named(tmp_path: Path) -> None:
     assert "(the request failed: the proxy http://127.0.0.1:9 does not connect (Connection refused)); they" in told[0]
 
 
-def test_a_certificate_that_is_not_trusted(ours: Pair, tmp_path: Path) -> None:
-    told = Told()
-    with HTTPServer(host="127.0.0.1", ssl_context=ours.serving()) as server:
-        with sinks(tmp_path, told, webhooks=[hook(server)]) as running:
+def test_a_certificate_is_believed_only_with_its_authority(tmp_path: Path) -> None:
+    told, authority = Told(), Authority(tmp_path)
+    with HTTPServer(host="127.0.0.1", ssl_context=authority.signs("server", "127.0.0.1").serving()) as server:
+        server.expect_request("/hook").respond_with_data()
+        with sinks(tmp_path / "out", told, webhooks=[hook(server)]) as running:
             running.put(notification())
             until(lambda: len(told) == 1)
+        trusting = {**hook(server), "tls_config": {"ca_file": authority.file}}
+        with sinks(tmp_path / "out", webhooks=[trusting]) as running:
+            until(none_pending(running))
+        assert ids(server) == [notification().id]
     assert "(the request failed: the server's certificate is not trusted (" in told[0]
 
 

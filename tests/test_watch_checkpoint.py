@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from observability.definitions import Channel, PriceList, Release
+from observability.definitions import Channel, IncidentSettings, PriceList, Release
 from observability.errors import ConfigError
 from observability.layout import WATCH
 from observability.store import Store
@@ -198,6 +198,7 @@ def without(kpi: str) -> Release:
         (other(services=("cart", "shop")), "the services are in another order"),
         (other(services=("shop", "cart", "till")), "service till is new"),
         (other(prices=PriceList(currency="EUR", cpu_core_hour=0.1)), "the prices have changed"),
+        (other(incidents=IncidentSettings(threshold=9.0)), "incidents' parameter threshold has changed"),
         (other(service_label="app"), "service_label was None, and is app"),
     ],
 )

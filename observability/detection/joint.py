@@ -6,29 +6,35 @@ few) is then held against its own past: the score is minus the logarithm of how 
 an exponential tail above an online quantile. So one threshold means the same for 5 KPIs and for 50, for calm services
 and for restless ones.
 
-Per KPI, at a sample x after Δ seconds; a(τ) = max(1 − exp(−Δ/τ), 1/(n + 1)), n samples so far:
+Per KPI, at its sample x, Δ seconds after the one before, an hour at most: after a silence of days, one sample must not
+be all that is known. r(τ) = 1 − exp(−Δ/τ), and a(τ) = max(r(τ), 1/(n + 1)) is the weight of x in an EWMA over τ that
+has n samples so far.
 
-* e₁ = |x − m|, e₂ = |x − h|: from the level m, an EWMA over ``level_min``, and from the hour's bin h, which moves to
-  x by ``hour_rate`` in an hour (m until it was seen).
-* σᵢ = 1.2533 sᵢ + ``floor`` (highest − lowest), sᵢ the mean |eᵢ| over ``scale_days``, learned as ``clip`` σ at most
-  from the tenth sample on; 1.2533 = √(π/2) makes a normal deviation's mean its standard deviation. The range shrinks
-  towards its middle over ``range_days``.
-* evidence w = ln(1 + z)^``power``, z = min(e₁/σ₁, e₂/σ₂, ``most``).
+* e₁ = |x − m|, e₂ = |x − h|: from the level m, an EWMA over ``level_min``, and from the mean h of this hour of the day
+  (UTC), which goes the way 1 − (1 − ``hour_rate``)^(Δ/3600) to x. An hour that was never seen begins at m.
+* σᵢ = 1.2533 sᵢ + ``floor`` (highest − lowest) + 10⁻¹² max(|highest|, |lowest|), sᵢ the EWMA of eᵢ over ``scale_days``.
+  From the eleventh sample on, eᵢ is learned as ``clip`` σᵢ at most. 1.2533 = √(π/2) makes a normal deviation's mean its
+  standard deviation. Before x widens the range, both of its ends go the way r(``range_days``) to its middle.
+* evidence w = ln(1 + z)^``power``, z = min(e₁/σ₁, e₂/σ₂, ``most``); 0 at the first sample.
 
-Per service, over its KPIs that ever moved and have a sample:
+Per service, over its KPIs that have a sample and ever moved, this sample included. Where there are none, nothing is
+scored or learned; Δ and n are those of the steps where there are some.
 
-* J = (mean w)^(1/``power``), U its EWMA over ``smooth_s``.
-* score = ln(1/``rare``) + (U − Q)/B above Q, ln(1/``rare``) U/Q below, in nats: Q is the level that U exceeds in a
-  share ``rare`` of the time, found step by step, in steps of B (Robbins and Monro, "A stochastic approximation
-  method", Ann. Math. Stat. 22, 1951), B the mean excess above it, at least ``least``, both over ``tail_days``. An
-  excess counts as five B at most when it is learned. (A tail beyond a high threshold is close to a generalised Pareto
-  distribution, here with shape 0: Pickands, Ann. Stat. 3, 1975, p. 119.)
+* J = (mean w)^(1/``power``), and U goes the way r(``smooth_s``) to J, from the first J on.
+* score = ln(1/``rare``) + (U − Q)/B if U > Q, else ln(1/``rare``) U/Q, in nats: U exceeds Q in a share ``rare`` of the
+  steps, and by B in the mean. A score of U = Q = 0 is 0.
 
-What is strong in few KPIs hardly moves the mean of many, and counts by itself: where ``FEW`` of them are z or more
-deviations off at once, the score is at least THRESHOLD · z/``strong``.
+The tail is learned so: of each excess U − Q > 0, as 5 B at most, B takes the weight r(``tail_days``)/``rare``, but at
+least 1/(k + 1) at the k-th excess, and at most 1; it begins at ``least`` and stays at or above it. Q, from 0 on, goes
+up by (1 − ``rare``) q where U > Q, else down by ``rare`` q and to 0 at the lowest, q = min(B a(``tail_days``)/``rare``,
+1/2), with that B. (Robbins and Monro, "A stochastic approximation method", Ann. Math. Stat. 22, 1951. A tail beyond a
+high threshold is close to a generalised Pareto distribution, here with shape 0: Pickands, Ann. Stat. 3, 1975, p. 119.)
 
-A sample is scored before it is learned. Missing samples neither count nor teach. In its first ``warm_up_h`` a service's
-score is 0.
+What is strong in few KPIs hardly moves the mean of many, and counts by itself: where ``FEW`` of a service's KPIs are z
+or more deviations off at once, and z is at least ``ASKED``, the score is at least ``THRESHOLD`` z/``strong``.
+
+A sample is scored before it is learned. Missing samples neither count nor teach. In the first ``warm_up_h`` after its
+first step a service's score is 0.
 """
 
 from __future__ import annotations
@@ -51,8 +57,9 @@ FEW = 3
 ASKED = 2.0  # deviations; what is nearer is noise, whatever it stands on
 FIRST = 10  # samples of a KPI that are learned as they are, before it is known what is usual
 MOST_EXCESS = 5.0  # times the mean excess that one excess counts as
-FASTEST = 0.5  # of the mean excess, by which the quantile moves in a step at most
-TINY = 1e-12
+FASTEST = 0.5  # by which the quantile moves in a step at most
+ROUNDING = 1e-12  # of a KPI's size, that two sums of the same numbers may differ by
+TINY = 1e-300
 HOURS = 24
 
 # Rows of a series' state; from BINS on, one per hour of the day.
@@ -95,7 +102,7 @@ class JointBank:
     floor
         Share of the range that is always within one σ: rounding and idle KPIs.
     range_days
-        Days in which a range shrinks to a third.
+        Days in which a range shrinks to a third: what a KPI did months ago does not say how far it moves.
     power
         1 counts weak in many KPIs, 2 strong in few; 1.5 lies between.
     most
@@ -149,7 +156,9 @@ class JointBank:
         count = int(self.services.max(initial=-1)) + 1 if count is None else count
         self.state = np.zeros((BINS + HOURS, self.services.size))
         self.state[BINS:] = np.nan
+        self.state[TIME] = -np.inf
         self.of_services = np.zeros((7, count))
+        self.of_services[LAST] = -np.inf
         self.of_services[EXCESS] = least
 
     def weight(self, deviations: Any) -> Any:
@@ -158,10 +167,10 @@ class JointBank:
 
     def step(self, t: float, values: Array, holds: Holds | None = None) -> Joint:
         """Score the samples of the instant ``t`` (seconds since the epoch), and learn them. NaN and ±inf are missing,
-        and so is all of a ``t`` that is not later than the one before.
+        and so is what is not later than the KPI's last sample, or than its service's last step.
 
-        ``holds`` is asked of the series that are more than ``ASKED`` deviations off, with their levels, which of them
-        may be evidence at all.
+        ``holds`` is asked of the series that are ``ASKED`` or more deviations off, with their levels, which of them may
+        be evidence at all; the evidence of the others is 0, and they do not count among the few.
         """
         with np.errstate(all="ignore"):  # what is missing may be inf or NaN on its way
             return self._step(t, values, holds)
@@ -169,7 +178,7 @@ class JointBank:
     def _step(self, t: float, values: Array, holds: Holds | None) -> Joint:
         state = self.state
         count, level = state[COUNT], state[LEVEL]
-        new = (np.abs(values) <= LARGEST) & ((t > state[TIME]) | (count == 0))
+        new = (np.abs(values) <= LARGEST) & (t > np.maximum(state[TIME], self.of_services[LAST][self.services]))
         seen = count > 0
         expected = np.where(seen, level, np.nan)
         first = new & ~seen
@@ -177,7 +186,8 @@ class JointBank:
             np.copyto(state[row], values, where=first)
         bins = state[BINS + int(t // HOUR_S) % HOURS]
         hour = np.where(np.isnan(bins), level, bins)
-        floor = self.floor * (state[HIGH] - state[LOW]) + TINY
+        size = np.maximum(np.abs(state[LOW]), np.abs(state[HIGH]))
+        floor = self.floor * (state[HIGH] - state[LOW]) + ROUNDING * size + TINY
         off = np.abs(values - level), np.abs(values - hour)
         sigma = tuple(ROOT_HALF_PI * state[row] + floor for row in (SPREAD, HOUR_SPREAD))
         z = np.minimum(off[0] / sigma[0], off[1] / sigma[1])
@@ -187,7 +197,7 @@ class JointBank:
             held = holds(far, level[far])
             evidence[far[~held]] = 0.0
             far = far[held]
-        moves = new & (state[HIGH] > state[LOW])
+        moves = new & ((state[HIGH] > state[LOW]) | (off[0] > 0))
         score = self._judge(t, evidence, moves)
         self._count_few(far, z, score)
         self._learn(t, values, new, bins, hour, off, sigma)
@@ -205,7 +215,7 @@ class JointBank:
     ) -> None:
         state = self.state
         count, level, low, high = state[COUNT], state[LEVEL], state[LOW], state[HIGH]
-        elapsed = np.where(count > 0, t - state[TIME], 0.0)
+        elapsed = np.minimum(t - state[TIME], HOUR_S)
         least = 1.0 / (count + 1.0)
         knows = count >= FIRST
         weight = np.maximum(rate(elapsed, self.scale_s), least)
@@ -230,7 +240,7 @@ class JointBank:
         some = there > 0
         mean = (total / np.maximum(there, 1.0)) ** (1.0 / self.power)
         begun = state[STEPS] > 0
-        elapsed = np.where(begun, t - state[LAST], 0.0)
+        elapsed = np.minimum(t - state[LAST], HOUR_S)
         np.copyto(state[SINCE], t, where=some & ~begun)
         smooth = np.where(begun, state[SMOOTH] + rate(elapsed, self.smooth_s) * (mean - state[SMOOTH]), mean)
         above = smooth > state[QUANTILE]

@@ -92,6 +92,6 @@ class Following:
         """When a target was scraped last before ``at``; None where the server does not tell."""
         try:
             found = self._server.instant("up", promql, at)
-        except ConfigError:
+            return datetime.fromtimestamp(float(found[0].value[1]), UTC) if found and found[0].value else None
+        except (ConfigError, ValueError, OverflowError):
             return None
-        return datetime.fromtimestamp(float(found[0].value[1]), UTC) if found and found[0].value else None

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from observability.definitions import Release
+from observability.detection import joint
 from observability.detection.channels import in_effect
 from observability.errors import PostgaError
 from observability.model import format_instant
@@ -64,6 +65,7 @@ def identity(release: Release, start: datetime, since: datetime) -> dict[str, An
         "kpis": {name: kpi.model_dump(mode="json") for name, kpi in release.kpis.items() if kpi.detect},
         "queries": {query.name: [query.type, query.promql] for query in release.plan.queries},
         "detectors": {channel.name: in_effect(channel) for channel in release.channels},
+        "incidents": {"threshold": release.incidents.threshold or joint.THRESHOLD, **joint.parameters()},
     }
 
 
@@ -126,7 +128,13 @@ def differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> str:
     return ", ".join(found[:MOST_NAMED]) + more
 
 
-_ONE = {"services": "service", "kpis": "KPI", "queries": "query", "detectors": "detector"}
+_ONE = {
+    "services": "service",
+    "kpis": "KPI",
+    "queries": "query",
+    "detectors": "detector",
+    "incidents": "incidents' parameter",
+}
 
 
 def _changed(field: str, then: Any, now: Any) -> list[str]:

@@ -18,7 +18,8 @@ LONGEST_NAP_S = 1.0  # a clock that jumps, or a signal, is noticed after so long
 PAUSE_S = 30.0  # at most, between attempts to reach a source that fails
 JUMP = timedelta(seconds=30)  # by which the clock and the time that went by differ, to be told
 DEAD_S, DEAD_STEPS = 300.0, 5  # without a sign of life, it is not healthy
-TOLD_AGAIN = timedelta(hours=1)
+TOLD_AGAIN, LASTING = timedelta(hours=1), timedelta(minutes=5)
+NOTHING_LOST = {True: "nothing is lost", False: "what is missed is read as soon as it answers"}
 
 T = TypeVar("T")
 
@@ -42,6 +43,7 @@ class Service:
     monotonic: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
     _trouble: _Trouble | None = field(default=None, init=False)
+    _told: dict[type, datetime] = field(default_factory=dict, init=False)  # of each kind of error, when it was last
     _alive: float = field(default=0.0, init=False)
     _clocks: tuple[datetime, float] | None = field(default=None, init=False)
 
@@ -100,22 +102,25 @@ class Service:
                 return written
 
     def _suffer(self, error: PostgaError, is_ours: bool) -> None:
-        """Tell of what fails, once and then every hour, and wait."""
+        """Tell of what fails, once and then every hour, and wait. What comes and goes is not told each time, unless it
+        lasts."""
         if not self.patient:
             raise error
-        now = self.clock()
-        if self._trouble is None or now - self._trouble.told >= TOLD_AGAIN:
-            since = now if self._trouble is None else self._trouble.since
-            self._trouble = _Trouble(str(error).rstrip("."), since, now, is_ours)
-            lost = "nothing is lost" if self._trouble.is_ours else "what is missed is read as soon as it answers"
-            self.say(f"{self._trouble.text}; trying again, {lost}.")
+        now, kind = self.clock(), type(error)
+        if self._trouble is None:
+            self._trouble = _Trouble(str(error).rstrip("."), now, is_ours)
+        trouble, before = self._trouble, self._told.get(kind)
+        lasts = not trouble.is_told and now - trouble.since >= LASTING
+        if before is None or now - before >= TOLD_AGAIN or lasts:
+            trouble.text, trouble.is_told, self._told[kind] = str(error).rstrip("."), True, now
+            self.say(f"{trouble.text}; trying again, {NOTHING_LOST[is_ours]}.")
         self._nap(timedelta(seconds=min(PAUSE_S, self.watcher.release.step_s)))
 
     def _recover(self) -> None:
-        if self._trouble is not None:
+        if self._trouble is not None and self._trouble.is_told:
             lasted = format_duration((self.clock() - self._trouble.since).total_seconds())
             self.say(f"working again, after {lasted}.")
-            self._trouble = None
+        self._trouble = None
 
     def _check_clock(self) -> None:
         """Tell of a clock that was set. Steps that were scored stay scored, and none is left out."""
@@ -136,11 +141,11 @@ class Service:
             self.sleep(min(rest, LONGEST_NAP_S))
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Trouble:
-    """What fails, since when, and when that was last told; ``is_ours``: the disk, and not the source."""
+    """What fails, and since when; ``is_ours``: the disk, and not the source."""
 
     text: str
     since: datetime
-    told: datetime
     is_ours: bool
+    is_told: bool = False

@@ -130,12 +130,14 @@ class Watcher:
     def keep(self) -> list[Finding]:
         """Write what was found: the log, the notifications, the events, and in due time the checkpoint. The findings
         that are new in the log. If it raises ``ConfigError``, some of it is not on disk: it can be called again."""
-        over, ongoing = [self._whole(one, self._over) for one in self._over], self.stream.ongoing()
+        ongoing = self.stream.ongoing()
+        known = [*self._over, *ongoing]  # however the time is cut, what begins in an incident's time is among them
+        over = [self._whole(one, known) for one in self._over]
         new = self.log.append(over)
         self._new += new
         for one in new:
             self._found[one.service].append(one)
-        self._announce_all([*over, *(self._whole(one, ongoing) for one in ongoing)])
+        self._announce_all([*over, *(self._whole(one, known) for one in ongoing)])
         number = -(-len(self.release.services) // PUBLISHED_WITHIN)
         self._publish({*self._changed, *itertools.islice(self._others, number)})
         self._changed = set()
