@@ -66,7 +66,9 @@ class TestByHand:
         u = math.log1p(3 / (of_hour + 0.02))
         later = math.log1p(0.5 / (of_hour * 5 / 3 + 0.04))
         bank = JointBank(services(0), **self.GIVEN)
-        found = [bank.step(START + HOUR * step, np.array([x])) for step, x in enumerate((10.0, 12.0, 8.0, 10.5, 10.125))]
+        found = [
+            bank.step(START + HOUR * step, np.array([x])) for step, x in enumerate((10.0, 12.0, 8.0, 10.5, 10.125))
+        ]
         assert [one.expected[0] for one in found] == pytest.approx([NAN, 10, 11, 10, 10.125], nan_ok=True)
         assert u == pytest.approx(1.2107, abs=1e-4)
         assert [one.score[0] for one in found] == pytest.approx(
@@ -198,7 +200,9 @@ def assert_as_naive(times, table, of, given, tolerance=1e-7, holds=None):
             np.testing.assert_allclose(found.score[service], score, tolerance, tolerance, err_msg=about)
             for name, told in (("evidence", evidence), ("expected", expected)):
                 values = [told[int(i)] for i in own]
-                np.testing.assert_allclose(getattr(found, name)[own], values, tolerance, 1e-9, err_msg=f"{about} {name}")
+                np.testing.assert_allclose(
+                    getattr(found, name)[own], values, tolerance, 1e-9, err_msg=f"{about} {name}"
+                )
 
 
 def tables(steps=400):

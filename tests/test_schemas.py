@@ -93,10 +93,34 @@ MOVED = {
     "settled": False,
     "category": "traffic",
 }
+INCIDENT = {
+    "id": "default/incident/2025-11-18T00:00:00Z",
+    "start": GA,
+    "noticed": "2025-11-18T00:02:00Z",
+    "end": "2025-11-18T00:12:00Z",
+    "severity": "high",
+    "score": 9.5,
+    "threshold": 6.2,
+    "suspects": [{"metric_name": "request_rate", "category": "traffic", "share": 0.75, "since": GA, "value": 0.0}],
+    "earliest": "request_rate",
+    "anomalies": ["default/request_rate/significance/2025-11-18T00:00:00Z"],
+}
 EXAMPLES: dict[str, dict[str, Any]] = {
     "day_summary": DAY,
     "pre_release_summary": {"days": [DAY], "warnings": ["day -7 is gone"]},
-    "anomaly_events": {"anomalies": [ANOMALY], "new_levels": [MOVED], "scored": {"request_rate": 1440}},
+    "anomaly_events": {
+        "anomalies": [ANOMALY],
+        "new_levels": [MOVED],
+        "scored": {"request_rate": 1440},
+        "incidents": [INCIDENT],
+    },
+    "notification": {
+        "id": "default/incident/2025-11-18T00:00:00Z/open",
+        "status": "open",
+        "at": "2025-11-18T00:02:00Z",
+        "release": "v1.0.1",
+        "incident": INCIDENT,
+    },
     "health": {
         "timestamp": GA,
         "day_number": 1,
@@ -124,6 +148,7 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         },
         "slo_burn_downs": [BURN_DOWN],
         "regressions": [REGRESSION],
+        "incidents": [INCIDENT],
         "anomalies": [ANOMALY],
         "overall_status": "NEEDS ATTENTION",
         "advice": "fix forward",
