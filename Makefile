@@ -30,6 +30,11 @@ demo: $(RUN) ## Run the whole week on the shipped recording; no server needed. E
 test: lint ## Run lint and all tests. Those against a real server need Prometheus: apt-get install prometheus
 	$(BIN)/python -m pytest
 
+.PHONY: torture
+torture: $(DEV) ## Kill the watcher at 200 random moments, and at every call that changes the disk; takes ten minutes.
+	$(BIN)/python -m tests.torture
+	POSTGA_TORTURE=1 $(BIN)/python -m pytest tests/test_watcher.py -k "killed or full_disk"
+
 .PHONY: lint
 lint: $(DEV) ## Check the style and the types.
 	$(BIN)/ruff check .

@@ -28,15 +28,13 @@ def release(count: int, url: str) -> str:
         name.removesuffix("_total"): {"type": "counter", "promql": f"last_over_time({name}{{$match}}[$step])"}
         for name in COUNTERS
     } | {name: {"type": "gauge", "promql": f"sum by ($by) ({name}{{$match}})"} for name in GAUGES}
-    errors = {"numerator": "http_errors", "denominator": "http_requests"}
-    timeouts = {"numerator": "http_timeouts", "denominator": "http_requests"}
     kpis = {
-        "request_rate": _kpi("rate", query="http_requests"),
-        "error_rate": _kpi("ratio", **errors),
-        "timeout_rate": _kpi("ratio", **timeouts),
-        "job_rate": _kpi("rate", query="jobs"),
-        "sent_rate": _kpi("rate", query="sent_bytes"),
-        **{f"mean_{name}": _kpi("gauge", query=name) for name in GAUGES},
+        "request_rate": _kpi("rate", "traffic", query="http_requests"),
+        "error_rate": _kpi("ratio", "errors", numerator="http_errors", denominator="http_requests"),
+        "timeout_rate": _kpi("ratio", "errors", numerator="http_timeouts", denominator="http_requests"),
+        "job_rate": _kpi("rate", "traffic", query="jobs"),
+        "sent_rate": _kpi("rate", "traffic", query="sent_bytes"),
+        **{f"mean_{name}": _kpi("gauge", "resources", query=name) for name in GAUGES},
     }
     written = {
         "release": "benchmark",
@@ -52,8 +50,9 @@ def release(count: int, url: str) -> str:
     return yaml.safe_dump(written, sort_keys=False)
 
 
-def _kpi(kind: str, **operands: str) -> dict[str, str]:
-    text = {"about": "Made up.", "unit": "1", "direction": "two-sided", "category": "made up"}
+def _kpi(kind: str, category: str, **operands: str) -> dict[str, str]:
+    direction = "lower is better" if category == "errors" else "two-sided"
+    text = {"about": "Made up.", "unit": "1", "direction": direction, "category": category}
     return {**text, "kind": kind, **operands}
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,21 +13,21 @@ if TYPE_CHECKING:
     from observability.definitions import Release
     from observability.watching.calibration import Calibration
 
-STEP = 4  # of the thresholds, every so manieth is a row of the table
 MOST_LINES = 20
 
 
 def run(
     release: Release, recording: Path | None, start: str | None, end: str | None, wanted: float, as_json: bool
 ) -> None:
-    """Replay the week before GA, or what the flags say, and print what it would have given."""
+    """Replay the week before GA, or before now where that is earlier, or what the flags say, and print what it would
+    have given."""
     from observability import gather
     from observability.errors import ConfigError
     from observability.model import DAYS_BEFORE, format_instant
     from observability.watching.calibration import calibrate
 
-    week = DAYS_BEFORE * release.day
-    until = release.aligned(commands.instant("--end", end)) if end is not None else release.ga
+    week, now = DAYS_BEFORE * release.day, datetime.now(UTC)
+    until = release.aligned(commands.instant("--end", end) if end is not None else min(release.ga, now))
     since = release.aligned(commands.instant("--start", start)) if start is not None else until - week
     if until <= since:
         raise ConfigError(
@@ -55,37 +56,43 @@ def text(found: Calibration) -> str:
     from observability.watching.console import line
 
     start, end = map(format_instant, found.window)
-    rows = [
-        f"{rate.threshold:>9g}  {rate.incidents:>9,}  {rate.per_week:>20.2f}{_mark(found, rate.threshold)}"
-        for number, rate in enumerate(found.rates)
-        if number % STEP == 0 or _mark(found, rate.threshold)
-    ]
     lines = [
-        f"{start} to {end}: {found.service_weeks:g} weeks of services",
+        f"{start} to {end}: {found.service_weeks:.3g} weeks of services",
         "threshold  incidents  per service and week",
-        *rows,
+        *_rows(found),
         "",
+        f"At {found.threshold:g} there would have been:"
+        if found.threshold is not None
+        else f"No threshold gives {found.wanted:g} per service and week or fewer. At the highest there would have been:",
     ]
-    if found.threshold is None:
-        lines.append(
-            f"No threshold gives {found.wanted:g} per service and week or fewer: these are what the highest gives"
-        )
-    else:
-        lines.append(f"At {found.threshold:g} there would have been:")
     lines += [f"  {line(incident, 'over')}" for incident in found.incidents[:MOST_LINES]] or ["  no incident"]
     if len(found.incidents) > MOST_LINES:
         lines.append(f"  and {len(found.incidents) - MOST_LINES} more (--json lists all of them)")
-    if found.threshold is not None:
-        lines += [
-            "",
-            "To watch with it, write into the release file:",
-            "",
-            "incidents:",
-            f"  threshold: {found.threshold:g}",
-        ]
+    lines += [
+        f"From so short a time it is 95 % sure that there are no more than {found.at_most:.2g} per service and week."
+    ]
+    if found.threshold is None:
+        lines += ["", "Replay a quieter time (--start, --end), name what is known under `maintenance`, or want more."]
+    else:
+        lines += ["", "To watch with it, write into the release file:", ""]
+        lines += ["incidents:", f"  threshold: {found.threshold:g}"]
     return "\n".join(lines)
 
 
+def _rows(found: Calibration) -> Iterator[str]:
+    """The whole thresholds and those with a mark, up to the first after these without an incident."""
+    marked = max(found.shipped, found.in_use, found.threshold or 0.0)
+    for rate in found.rates:
+        mark = _mark(found, rate.threshold)
+        if mark or rate.threshold % 1 == 0:
+            yield f"{rate.threshold:>9g}  {rate.incidents:>9,}  {rate.per_week:>20.2f}{mark}"
+        if rate.threshold > marked and rate.incidents == 0:
+            return
+
+
 def _mark(found: Calibration, threshold: float) -> str:
-    marks = {found.shipped: "shipped", found.threshold: f"at most {found.wanted:g}"}
-    return f"  ← {marks[threshold]}" if threshold in marks else ""
+    marks = {f"at most {found.wanted:g}": found.threshold, "shipped": found.shipped}
+    if found.in_use != found.shipped:
+        marks["in the release file"] = found.in_use
+    told = ", ".join(mark for mark, of in marks.items() if of == threshold)
+    return told and f"  ← {told}"

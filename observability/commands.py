@@ -197,7 +197,8 @@ def progress(what: str) -> Iterator[Advance]:
     from rich.progress import BarColumn, Progress, SpinnerColumn, TaskProgressColumn, TextColumn
 
     columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), BarColumn(20), TaskProgressColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+    console, to_terminal = Console(stderr=True, soft_wrap=True), sys.stdout.isatty()
+    with Progress(*columns, console=console, transient=True, redirect_stdout=to_terminal) as bar:
         task = bar.add_task(what, total=None)
 
         def advance(text: str, share: float | None = None, /) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -143,6 +142,9 @@ def span_of(release: Release, start: str | None, end: str | None, recording: Pat
         held = Recording(recording).window
         begin, until = max(begin, release.aligned(held.start)), held.end
     until = release.aligned(commands.instant("--end", end) if end is not None else until)
+    if recording is not None and (since < held.start or until > held.end):
+        there = f"{format_instant(held.start)} to {format_instant(held.end)}"
+        raise ConfigError(f"{recording} holds {there}; give a --start and an --end within that.")
     if until <= since:
         raise ConfigError(
             f"The time from {format_instant(since)} to {format_instant(until)} is empty; check --start and --end."
@@ -177,7 +179,7 @@ def watch(release: Release, span: Span, recording: Path | None, folder: Path, op
             since=span.since,
             now=datetime.now(UTC),
             announcer=console,
-            warn=commands.warn,
+            warn=console.warn,
             name=options.name,
             anew=options.anew,
         )
@@ -187,10 +189,7 @@ def watch(release: Release, span: Span, recording: Path | None, folder: Path, op
 
         clock = _clock if recording is None else lambda: span.end + options.delay  # all that is recorded is over
 
-        def say(text: str) -> None:
-            console.say(f"warning: {text}")
-
-        service = Service(watcher, span.end, options.delay, span.is_live, took, say, clock)
+        service = Service(watcher, span.end, options.delay, span.is_live, took, console.warn, clock)
         if span.is_live or options.listen is not None:
             from observability.watching.endpoint import serve
             from observability.watching.metrics import Metrics
@@ -199,13 +198,14 @@ def watch(release: Release, span: Span, recording: Path | None, folder: Path, op
             metrics = Metrics(watcher.until, _clock, channels, [query.name for query in release.plan.queries])
             address = stack.enter_context(serve(options.listen or LISTEN, metrics, service.health))
             console.count(metrics)
-            print(f"metrics at http://{address}/metrics", file=sys.stderr)
+            console.say(f"metrics at http://{address}/metrics")
         if sinks is not None:
             sinks.start()
             stack.callback(_flush, sinks)
-        _introduce(watcher, span, options.delay)
+        console.say(_introduction(watcher, span, options.delay))
         service.run()
-    commands.say(*watcher.locations())
+    if not options.as_json:
+        commands.say(*watcher.locations())
 
 
 def _flush(sinks: Sinks) -> None:
@@ -217,8 +217,8 @@ def _flush(sinks: Sinks) -> None:
             commands.warn(f"{name} has not taken {what}; the same command tries again")
 
 
-def _introduce(watcher: Watcher, span: Span, delay: timedelta) -> None:
-    """One line on stderr: what is watched, and how."""
+def _introduction(watcher: Watcher, span: Span, delay: timedelta) -> str:
+    """What is watched, and how."""
     from observability.model import format_instant
     from observability.units import format_duration
 
@@ -229,7 +229,9 @@ def _introduce(watcher: Watcher, span: Span, delay: timedelta) -> None:
     if span.is_live:
         kpis += f" and {format_duration(delay.total_seconds())} after it"
     went = "carries on after" if watcher.resumed else "from"
-    print(f"{kpis}, {went} {format_instant(watcher.until)} to {format_instant(span.end)}", file=sys.stderr)
+    if watcher.until >= span.end:
+        went = "done before,"
+    return f"{kpis}, {went} {format_instant(watcher.until)} to {format_instant(span.end)}"
 
 
 def _clock() -> datetime:

@@ -556,7 +556,7 @@ class JointNaive:
         expected = {name: self.kpis[name]["level"] if name in self.kpis else math.nan for name in values}
         deviations = {name: self._deviations(t, name, x) for name, x in there.items() if name in self.kpis}
         held = {n for n, z in deviations.items() if z >= 2 and not holds(n, self.kpis[n]["level"])}
-        evidence = {name: 0.0 for name in values}
+        evidence = dict.fromkeys(values, 0.0)
         for name in deviations.keys() - held:
             evidence[name] = math.log1p(deviations[name]) ** self.power
         moving = [n for n, x in there.items() if n in self.kpis and (self._has_moved(n) or x != self.kpis[n]["level"])]

@@ -127,6 +127,17 @@ def test_a_series_that_was_dropped_by_a_restart_counts_anew():
     assert not any(earlier)
 
 
+def test_a_restart_between_two_scrapes_of_a_step_is_one():
+    """In step 5 there are three scrapes: 720, 0, and 720."""
+    errors = np.full(LEAD + 1 + STEPS, NAN)
+    errors[: LEAD + 4] = errors[LEAD + 11 :] = 1.0
+    labels, times, numbers = series(counter(60.0), code="200")
+    at = int(np.searchsorted(times, STEP_S * 5))
+    times = np.insert(times, at + 1, times[at] + [10.0, 20.0])
+    numbers = np.insert(numbers, at + 1, [0.0, numbers[at]])
+    assert grown((labels, times, numbers), series(errors, code="500"))[10] == 60 + 1
+
+
 def test_a_series_that_was_dropped_before_the_first_step_counts_anew():
     errors = np.full(LEAD + 1 + STEPS, NAN)
     errors[0] = errors[LEAD + 11 :] = 1.0
@@ -153,6 +164,19 @@ def test_the_busiest_step_is_that_so_far():
     early, late = (series(counter(0.0, since=since, past=700.0), instance=str(since)) for since in (11, 13))
     found = grown(series(busy), early, late)
     assert found == [60.0] * 12 + [120.0, 60 + 700.0] + [60.0] * (STEPS - 14)
+
+
+def test_what_came_before_the_first_step_was_not_made_in_one():
+    """Nobody knows how long the last value before it had been there."""
+    requests = 1e6 + counter(60.0)
+    requests[0] = 0.0
+    assert grown(series(requests), series(counter(0.0, since=10, past=601.0), instance="1"))[10] == 60
+
+
+def test_a_target_that_was_away_may_bring_what_it_can_have_counted():
+    """Twelve steps of it: 1,440, and not 600."""
+    errors = series(counter(0.0, since=15, past=1400.0), code="500")
+    assert grown(series(counter(60.0, away=range(4, 15)), code="200"), errors)[15] == 12 * 60 + 1400
 
 
 def test_of_a_target_that_brings_too_much_the_warning_tells():
@@ -196,10 +220,28 @@ def test_a_restart_under_other_labels_counts_from_0():
 
 
 def test_targets_that_are_renamed_miss_a_step():
-    """Each of the two brings fewer than ten busiest steps."""
-    old = [series(counter(60.0, until=10), instance=str(number)) for number in range(2)]
-    new = [series(counter(60.0, since=10), instance=f"pod-{number}") for number in range(2)]
-    same(grown(*old, *new), [120.0] * 10 + [NAN] + [120.0] * (STEPS - 11))
+    """Each of the two brings 1,320, fewer than ten times their busiest step, which made 360."""
+    numbers = counter(60.0)
+    numbers[LEAD + 1 + 5 :] += 300
+    old, new = numbers.copy(), numbers.copy()
+    old[LEAD + 1 + 10 :] = new[: LEAD + 1 + 10] = NAN
+    pods = [series(values, instance=f"{name}-{n}") for name, values in (("old", old), ("new", new)) for n in range(2)]
+    same(grown(*pods), [120.0] * 5 + [720.0] + [120.0] * 4 + [NAN] + [120.0] * (STEPS - 11))
+
+
+def test_a_series_of_a_pod_that_is_there_hands_nothing_on_to_a_new_pod():
+    gone = series(counter(1.0, until=10), path="/x")
+    pod = series(born(60.0, since=10), instance="1", path="/")
+    assert grown(series(counter(60.0), path="/"), gone, pod) == [61.0] * 10 + [120.0] * (STEPS - 10)
+
+
+def test_other_errors_after_a_restart_count_from_0():
+    """Three of one kind until then; of the other kind five, though they are more."""
+    requests = counter(60.0)
+    requests[LEAD + 1 + 10 :] -= requests[LEAD + 10]
+    gone = series(np.where(np.arange(requests.size) < LEAD + 1 + 10, 3.0, NAN), code="500")
+    new = series(counter(0.0, since=10, past=5.0), code="503")
+    assert grown(series(requests, code="200"), gone, new) == [60.0] * 10 + [65.0] + [60.0] * (STEPS - 11)
 
 
 def test_a_pod_that_takes_over_from_another_counts_from_0():
@@ -235,6 +277,17 @@ def test_who_was_not_seen_for_a_day_is_forgotten():
         raw.append(({**POD, "instance": str(number)}, times[seen], numbers[seen]))
     found = followed(Store({"requests": raw}), plan, range(13))["default"]["requests"]
     assert found[1:].tolist() == [300.0, 300.0, 100.0, 100.0, 100.0, 100 + 400.0, 200.0] + [300.0] * 4
+
+
+def test_a_job_that_was_forgotten_has_no_busiest_step():
+    """It made 1,000 in each step of six hours before it was away for five of them, and 10 after that."""
+    plan = Plan(("default",), None, 21_600, (REQUESTS,))
+    times = 21_600.0 * np.arange(14) + 60
+    made = np.cumsum([1000.0] * 3 + [0.0] * 4 + [10.0] * 7)
+    there = ~np.isin(np.arange(14), range(3, 7))
+    new = (np.arange(14) >= 11) & there
+    raw = [(POD, times[there], made[there]), ({**POD, "instance": "1"}, times[new], np.full(int(new.sum()), 500.0))]
+    assert followed(Store({"requests": raw}), plan, range(15))["default"]["requests"][11] == 10
 
 
 def test_the_memory_does_not_grow_with_pods_that_come_and_go():

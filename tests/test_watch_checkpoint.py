@@ -181,9 +181,9 @@ def without(kpi: str) -> Release:
 @pytest.mark.parametrize(
     ("release", "first"),
     [
-        (other(release="v2"), f"release was {RELEASE.release}, and is v2"),
-        (other(ga=GA + STEP), "ga was 2025-11-18T00:00:00Z, and is 2025-11-18T00:30:00Z"),
-        (other(step=timedelta(minutes=15)), "step was 1800, and is 900"),
+        (other(release="v2"), f"release was {RELEASE.release} and is v2"),
+        (other(ga=GA + STEP), "ga was 2025-11-18T00:00:00Z and is 2025-11-18T00:30:00Z"),
+        (other(step=timedelta(minutes=15)), "step was 1800 and is 900"),
         (other_query(), "query http_requests has changed"),
         (other_kpi(scale=2.0), "KPI request_rate has changed"),
         (
@@ -199,7 +199,7 @@ def without(kpi: str) -> Release:
         (other(services=("shop", "cart", "till")), "service till is new"),
         (other(prices=PriceList(currency="EUR", cpu_core_hour=0.1)), "the prices have changed"),
         (other(incidents=IncidentSettings(threshold=9.0)), "incidents' parameter threshold has changed"),
-        (other(service_label="app"), "service_label was None, and is app"),
+        (other(service_label="app"), "service_label was None and is app"),
     ],
 )
 def test_one_of_another_release_is_refused(folder: Path, release: Release, first: str) -> None:
@@ -208,14 +208,14 @@ def test_one_of_another_release_is_refused(folder: Path, release: Release, first
     with pytest.raises(ConfigError) as raised:
         watcher_in(folder, release=release)
     said, what_to_do = str(raised.value).split("; ")
-    assert said.startswith(f"{file_of(folder)} does not fit this release file: {first}")
+    assert said.startswith(f"{file_of(folder)} is of another watch: {first}")
     anew = "add --anew to begin again from the history (what was found before is kept beside the log)"
-    assert what_to_do == f"restore the file, or {anew}."
+    assert what_to_do == f"undo that, name another folder, or {anew}."
     assert file_of(folder).read_bytes() == before
 
 
 def test_another_span_is_refused(folder: Path) -> None:
-    with pytest.raises(ConfigError, match="since was 2025-11-18T00:00:00Z, and is 2025-11-18T00:30:00Z; restore"):
+    with pytest.raises(ConfigError, match="since was 2025-11-18T00:00:00Z and is 2025-11-18T00:30:00Z; undo"):
         watcher_in(folder, since=GA + STEP)
 
 
@@ -254,10 +254,11 @@ def test_rivers_detectors_begin_again(tmp_path: Path) -> None:
     river = Channel(name="StandardAbsoluteDeviation", threshold=6.0)
     release = other(channels=(RELEASE.channels[2], river))
     run(watcher_in(tmp_path, release=release), START + STEPS_DONE * STEP)
-    assert not file_of(tmp_path).exists()
     log = logged_in(tmp_path)
     assert log
     source = Source()
-    run(watcher_in(tmp_path, source, release=release), START + STEPS_DONE * STEP)
+    again = watcher_in(tmp_path, source, release=release, now=GA)
+    assert (again.begun, again.resumed) == (START, False)
+    run(again, START + STEPS_DONE * STEP)
     assert source.read[0].start == START
     assert logged_in(tmp_path) == log

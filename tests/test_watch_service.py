@@ -234,12 +234,12 @@ def test_a_look_at_the_past_has_no_patience(tmp_path: Path, error: Exception) ->
 
 
 def test_a_password_that_cannot_be_read_for_a_while(undisturbed: Path, tmp_path: Path) -> None:
-    """A ``ConfigError`` of the source at the very first window: nothing was read, and nothing is kept."""
+    """A ``ConfigError`` of the source: nothing was read, and nothing is kept."""
     tried: list[Window] = []
 
     def trouble(window: Window) -> None:
         tried.append(window)
-        if len(tried) < 4:
+        if 1 < len(tried) < 5:
             raise ConfigError("basic_auth.password_file: /run/secret cannot be read; make it readable.")
 
     said: list[str] = []
@@ -272,6 +272,24 @@ def test_stopped_while_the_source_is_away(undisturbed: Path, tmp_path: Path) -> 
     assert START + 400 * STEP - 10 * STEP <= source.read[0].start <= LATE + 2 * HOUR
     assert events_in(tmp_path) == events_in(undisturbed)
     assert logged_in(tmp_path) == logged_in(undisturbed)
+
+
+def test_a_source_that_was_never_there(tmp_path: Path) -> None:
+    """Is rather a wrong URL: that is said at once. A watcher that goes on is patient from the beginning."""
+    answers: list[bool] = []
+
+    def trouble(window: Window) -> None:
+        if not answers:
+            raise SourceError("http://prom:9090 cannot be reached.")
+
+    with pytest.raises(SourceError):
+        service_of(watcher_in(tmp_path, Source(trouble)), Clock(LATE), []).run()
+    run(watcher_in(tmp_path), LATE)
+    clock, said = Clock(END + DELAY), list[str]()
+    service = service_of(watcher_in(tmp_path, Source(trouble)), clock, said)
+    service.sleep = lambda seconds: (clock.sleep(seconds), answers.append(True))  # type: ignore[func-returns-value]
+    service.run()
+    assert said[1:] == ["working again, after 30 seconds."]
 
 
 # Health

@@ -11,7 +11,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +29,7 @@ from observability.units import format_duration
 from observability.watching import checkpoint
 from observability.watching.watcher import notifications
 from tests.notifications import incident
-from tests.test_stream import RELEASE, SERVICES, START, STEP, STEPS, samples
+from tests.test_stream import GA, RELEASE, SERVICES, START, STEP, STEPS, samples
 from tests.watched import (
     DELAY,
     END,
@@ -143,6 +143,21 @@ def quiet(first: int, stop: int) -> dict[str, Samples]:
         service: Samples(service, window, RELEASE.step_s, {name: values[steps] for name, values in columns.items()})
         for service, columns in SERVICES.items()
     }
+
+
+def test_every_service_has_its_file_from_the_first_step_on(tmp_path: Path) -> None:
+    """Also those that nothing happens to."""
+    run_until(tmp_path, GA)
+    assert events_in(tmp_path) == {}
+    run_until(tmp_path, GA + STEP)
+    assert events_in(tmp_path).keys() == {"shop", "cart"}
+
+
+def run_until(folder: Path, end: datetime) -> None:
+    watcher = watcher_in(folder)
+    while due := watcher.due(end, end):
+        watcher.take(due)
+        watcher.keep()
 
 
 def test_memory_is_flat(tmp_path: Path) -> None:

@@ -171,7 +171,7 @@ def fortnight(release: Release, seed: int) -> dict[str, Values]:
     fast = np.maximum(requests - slow, 0)
     buckets = {"0.1": np.floor(0.8 * fast), "0.5": fast, "+Inf": requests}
     columns = {"http_requests": requests, "http_errors": errors, "db_sessions": sessions}
-    columns |= {f"http_duration.le.{bound}": values for bound, values in buckets.items()}
+    columns |= {f"http_latency.le.{bound}": values for bound, values in buckets.items()}
     for values in columns.values():
         values[draw.random(steps) < 0.01] = np.nan
     return columns

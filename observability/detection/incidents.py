@@ -28,7 +28,7 @@ from observability.model import Array, format_instant
 MERGE_STEPS = 10  # more than it takes a KPI's crossings to be over, so that all of its anomalies are known by then
 SYMPTOMS = frozenset({"availability", "errors", "latency"})  # categories of what users feel
 SUSPECT = float(np.log1p(4.0) ** 1.5)  # evidence of a KPI that is four of its usual deviations off
-LEAST_SHARE = 0.02  # of the evidence, that a KPI is named for
+LEAST_SHARE = 0.02  # of the evidence, that a KPI is named for; of more than 50 alike, all are
 
 
 class Evidence(NamedTuple):
@@ -49,7 +49,7 @@ class Gathering:
     def __init__(self, subjects: Sequence[Subject], services: NDArray[np.intp], counts: NDArray[np.bool_]) -> None:
         """``counts``: which of the subjects count for their service."""
         self._subjects, self._services = subjects, services
-        self._own = np.flatnonzero(counts)
+        self._counts, self._own = counts, np.flatnonzero(counts)
         self.bank = JointBank(services[self._own], int(services.max(initial=-1)) + 1)
 
     def take(self, block: Block, times: NDArray[np.float64], graded: Sequence[tuple[float, Reading]]) -> Evidence:
@@ -82,7 +82,7 @@ class Gathering:
 
     def _symptoms(self, block: Block, threshold: float, reading: Reading, symptom: Table, evidence: Table) -> None:
         limit = GRADED_FROM["high"] * threshold
-        for step, series in np.argwhere(reading.scored & (reading.score >= limit)).tolist():
+        for step, series in np.argwhere(self._counts & reading.scored & (reading.score >= limit)).tolist():
             kpi, expected = self._subjects[series].kpi, float(reading.expected[step, series])
             up = block.values[step, series] > expected
             worse = up == (kpi.direction is Direction.LOWER_IS_BETTER) and kpi.direction is not Direction.TWO_SIDED
@@ -165,12 +165,12 @@ class Incidents:
         self._rows = _Rows(**{name: memory[name].copy() for name in vars(self._rows)})
 
     def _gather(self, number: int, scores: Array, values: Array, evidence: Array, expected: Array) -> None:
-        """Sum up the evidence while it is above half of the threshold, and as long as an incident lasts."""
-        rows = self._rows
-        on = (scores >= self.threshold / 2) | (rows.noticed >= 0)
-        self._forget(~on)
-        np.copyto(rows.begun, number, where=on & (rows.begun < 0))
-        of_series = on[self._services]
+        """Sum up the evidence where it is above half of the threshold: in a day that an incident is held open, what is
+        usual of each KPI would add up to more than what the incident is from."""
+        rows, high = self._rows, scores >= self.threshold / 2
+        self._forget(~high & (rows.noticed < 0))
+        np.copyto(rows.begun, number, where=high & (rows.begun < 0))
+        of_series = high[self._services]
         rows.gathered += np.where(of_series, evidence, 0.0)
         np.copyto(rows.since, number, where=of_series & (rows.since < 0) & (evidence >= SUSPECT))
         higher = of_series & (evidence > rows.top)
@@ -219,8 +219,8 @@ class Incidents:
         own = np.flatnonzero(self._services == service)
         total = float(self._rows.gathered[own].sum())
         shares = self._rows.gathered[own] / total if total > 0 else np.zeros(own.size)
-        order = np.argsort(-shares, kind="stable")
-        return [self._suspect(int(own[at]), float(shares[at])) for at in order if shares[at] >= LEAST_SHARE]
+        order, least = np.argsort(-shares, kind="stable"), min(LEAST_SHARE, shares.max())
+        return [self._suspect(int(own[at]), float(shares[at])) for at in order if 0 < shares[at] >= least]
 
     def _suspect(self, series: int, share: float) -> Suspect:
         rows, kpi = self._rows, self._subjects[series].kpi

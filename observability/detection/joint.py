@@ -161,6 +161,12 @@ class JointBank:
         self.of_services[LAST] = -np.inf
         self.of_services[EXCESS] = least
 
+    @property
+    def scored_from(self) -> Array:
+        """When each service's warm-up is over, in seconds since the epoch; inf where nothing of it ever moved."""
+        since: Array = np.where(self.of_services[STEPS] > 0, self.of_services[SINCE], np.inf)
+        return since + self.warm_up_s
+
     def weight(self, deviations: Any) -> Any:
         """The evidence of a KPI that is so many of its usual deviations off."""
         return np.log1p(np.minimum(deviations, self.most)) ** self.power

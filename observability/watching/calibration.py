@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
+from itertools import takewhile
 
 import numpy as np
 
@@ -32,16 +33,20 @@ class Rate(Part):
 
 
 class Calibration(Artifact):
-    """``rates``: by ascending threshold; ``threshold``: the lowest that gives no more than ``wanted`` incidents per
-    service and week, None where none does; ``incidents``: what it, or else the highest one, would have given."""
+    """``rates``: by ascending threshold, the ``shipped`` one and that ``in_use`` among them; ``threshold``: the lowest
+    from which on none gives more than ``wanted`` incidents per service and week, None where the highest gives more;
+    ``incidents``: what it, or else the highest one, would have given; ``at_most``: so many per service and week are
+    they with 95 % confidence, as independent events."""
 
     window: tuple[Instant, Instant]
     service_weeks: float
     wanted: float
     shipped: float
+    in_use: float
     rates: tuple[Rate, ...]
     threshold: float | None
     incidents: tuple[Incident, ...]
+    at_most: float
 
 
 def calibrate(
@@ -58,29 +63,38 @@ def calibrate(
     Incidents in maintenance do not count. Raises ``NotEnoughDataError`` where nothing was seen since ``since``.
     """
     stream = Stream(release, start, since)
-    trials = {threshold: _Trial(stream, threshold) for threshold in (*THRESHOLDS, stream.incidents.threshold)}
+    shipped, in_use = stream.gathering.bank.threshold, stream.incidents.threshold
+    trials = {threshold: _Trial(stream, threshold) for threshold in (*THRESHOLDS, shipped, in_use)}
     stream.listeners += [trial.take for trial in trials.values()]
     anomalies = _replay(stream, source, end, advance)
-    weeks = _service_weeks(stream)
+    weeks = _service_weeks(stream, since)
     if weeks == 0:
         when = f"{format_instant(since)} to {format_instant(end)}"
         raise NotEnoughDataError(
             f"There is too little data from {when} to count incidents in; check --start and --end."
         )
-    told = {threshold: _told(trial, release, anomalies) for threshold, trial in trials.items()}
-    rates = [
-        Rate(threshold=one, incidents=len(told[one]), per_week=round(len(told[one]) / weeks, 3)) for one in sorted(told)
-    ]
-    enough = next((rate.threshold for rate in rates if rate.per_week <= wanted), None)
+    told = {threshold: _told(trials[threshold], release, anomalies) for threshold in sorted(trials)}
+    rates = [Rate(threshold=one, incidents=len(told[one]), per_week=len(told[one]) / weeks) for one in told]
+    enough = [rate.threshold for rate in takewhile(lambda rate: rate.per_week <= wanted, reversed(rates))]
+    incidents = told[enough[-1] if enough else rates[-1].threshold]
     return Calibration(
         window=(since, end),
-        service_weeks=round(weeks, 3),
+        service_weeks=weeks,
         wanted=wanted,
-        shipped=stream.gathering.bank.threshold,
+        shipped=shipped,
+        in_use=in_use,
         rates=tuple(rates),
-        threshold=enough,
-        incidents=tuple(told[rates[-1].threshold if enough is None else enough]),
+        threshold=enough[-1] if enough else None,
+        incidents=tuple(incidents),
+        at_most=limit(len(incidents)) / weeks,
     )
+
+
+def limit(count: int) -> float:
+    """The upper limit, with 95 % confidence, of the mean of events that were counted so many times: 3 of none. (Half of
+    a quantile of χ², by Wilson and Hilferty, "The distribution of chi-square", PNAS 17, 1931; within 1 %.)"""
+    n = count + 1.0
+    return float(n * (1 - 1 / (9 * n) + 1.645 / (3 * n**0.5)) ** 3)
 
 
 class _Trial:
@@ -111,14 +125,12 @@ def _replay(stream: Stream, source: Source, end: datetime, advance: Callable[[st
     return found + [one for one in stream.ongoing() if isinstance(one, Anomaly)]
 
 
-def _service_weeks(stream: Stream) -> float:
-    """How long the services were seen, after their warm-up."""
-    silent = stream.gathering.bank.warm_up_s / stream.steps.step_s
-    seen = [
-        max((int(stream.present[index]) for index in own), default=0) - (0 if stream.is_warm(service) else silent)
-        for service, own in stream.own.items()
-    ]
-    return sum(max(0.0, steps) for steps in seen) * stream.steps.step_s / WEEK_S
+def _service_weeks(stream: Stream, since: datetime) -> float:
+    """How long the services were seen since then, after their warm-up."""
+    step_s = stream.steps.step_s
+    seen = [step_s * max((int(stream.present[index]) for index in own), default=0) for own in stream.own.values()]
+    silent = np.maximum(stream.gathering.bank.scored_from - since.timestamp(), 0.0)
+    return float(np.maximum(seen - silent, 0.0).sum()) / WEEK_S
 
 
 def _told(trial: _Trial, release: Release, anomalies: list[Anomaly]) -> list[Incident]:

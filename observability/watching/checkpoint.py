@@ -143,7 +143,7 @@ def _changed(field: str, then: Any, now: Any) -> list[str]:
     if field == "prices":
         return ["the prices have changed"]
     if field not in _ONE:
-        return [f"{field} was {then}, and is {now}"]
+        return [f"{field} was {then} and is {now}"]
     one = _ONE[field]
     if sorted(then) == sorted(now) and list(then) != list(now):  # the arrays are in this order
         return [f"the {field} are in another order"]

@@ -71,7 +71,7 @@ class Console:
         """Each query that begins to fail, and each that works again, once."""
         for query, text in taken.followed.failed.items():
             if query not in self._failing:
-                self.say(f"warning: {text}")
+                self.warn(text)
         for query in self._failing.keys() - taken.followed.failed.keys():
             self.say(f"query '{query}' works again")
         self._failing = dict(taken.followed.failed)
@@ -80,6 +80,10 @@ class Console:
         """A line on stderr. Live, one that is on a full disk, or gone, must not end the watch."""
         with nullcontext() if self._sinks is None else suppress(OSError):
             print(text, file=sys.stderr)
+
+    def warn(self, text: str) -> None:
+        """Something that a user should know."""
+        self.say(f"warning: {text}")
 
     def _print(self, text: str) -> None:
         """A line on stdout. Live, a full disk is waited for: the next line brings this one along."""

@@ -28,7 +28,8 @@ T = TypeVar("T")
 class Service:
     """Runs a watcher up to ``end``: each step ``delay`` after it is over, at times that are aligned with the steps.
 
-    ``patient``: a source or a disk that fails is tried again, for as long as it takes; otherwise it ends the run.
+    ``patient``: a source or a disk that fails is tried again, for as long as it takes, once anything was read;
+    otherwise it ends the run.
     ``took`` is told of each window that was scored, what was found by its end and is new, and how many seconds that
     took; ``say`` of what a user should know.
     """
@@ -104,7 +105,7 @@ class Service:
     def _suffer(self, error: PostgaError, is_ours: bool) -> None:
         """Tell of what fails, once and then every hour, and wait. What comes and goes is not told each time, unless it
         lasts."""
-        if not self.patient:
+        if not self.patient or not self.watcher.stream.done:
             raise error
         now, kind = self.clock(), type(error)
         if self._trouble is None:

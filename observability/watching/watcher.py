@@ -138,9 +138,10 @@ class Watcher:
         for one in new:
             self._found[one.service].append(one)
         self._announce_all([*over, *(self._whole(one, known) for one in ongoing)])
-        number = -(-len(self.release.services) // PUBLISHED_WITHIN)
-        self._publish({*self._changed, *itertools.islice(self._others, number)})
-        self._changed = set()
+        if self.stream.done > self.stream.first:
+            number = -(-len(self.release.services) // PUBLISHED_WITHIN)
+            self._publish({*self._changed, *itertools.islice(self._others, number)})
+            self._changed = set()
         if self.stream.done - self._kept_at >= CHECKPOINT_STEPS:
             self.checkpoint()
         kept, self._new = self._new, []
@@ -153,15 +154,15 @@ class Watcher:
 
     def checkpoint(self) -> None:
         """Keep all state; that of river's detectors cannot be, and is made again from the history."""
-        if self.stream.is_portable:
-            found = Checkpoint(
-                identity=self._identity,
-                begun=self.begun,
-                logged=self.log.size,
-                stream=self.stream.memory(),
-                source=self._follower.memory(),
-            )
-            checkpoint.write(self._state, found)
+        is_portable = self.stream.is_portable
+        found = Checkpoint(
+            identity=self._identity,
+            begun=self.begun,
+            logged=self.log.size,
+            stream=self.stream.memory() if is_portable else {},
+            source=self._follower.memory() if is_portable else {},
+        )
+        checkpoint.write(self._state, found)
         self._kept_at = self.stream.done
 
     def finish(self) -> dict[str, AnomalyEvents]:
@@ -191,12 +192,14 @@ class Watcher:
         changed = checkpoint.differences(kept.identity, self._identity)
         if changed:
             raise ConfigError(
-                f"{self._state.location(checkpoint.FILE)} does not fit this release file: {changed}; restore the file, "
-                "or add --anew to begin again from the history (what was found before is kept beside the log)."
+                f"{self._state.location(checkpoint.FILE)} is of another watch: {changed}; undo that, name another "
+                "folder, or add --anew to begin again from the history (what was found before is kept beside the log)."
             )
-        self.stream.remember(kept.stream)
-        self._follower.remember(kept.source)
-        self.begun, self.resumed = kept.begun, True
+        self.begun = kept.begun
+        if kept.stream:
+            self.stream.remember(kept.stream)
+            self._follower.remember(kept.source)
+            self.resumed = True
 
     def _whole(self, one: Finding, also: Iterable[Finding]) -> Finding:
         """The finding with whether it lies in maintenance; an incident with its anomalies, of those that were found
@@ -223,8 +226,6 @@ class Watcher:
                         self._announcer.put(notification)
 
     def _publish(self, services: Iterable[str]) -> dict[str, AnomalyEvents]:
-        if self.stream.done <= self.stream.first:
-            return {}
         ongoing = by_service(self.release, self.stream.ongoing())
         told = {}
         for service in services:
