@@ -61,22 +61,29 @@ def text(found: Calibration) -> str:
         "threshold  incidents  per service and week",
         *_rows(found),
         "",
-        f"At {found.threshold:g} there would have been:"
-        if found.threshold is not None
-        else f"No threshold gives {found.wanted:g} per service and week or fewer. At the highest there would have been:",
+        f"No threshold gives {found.wanted:g} per service and week or fewer. With the highest there would have been:"
+        if found.threshold is None
+        else f"At {found.threshold:g} there would have been:",
     ]
     lines += [f"  {line(incident, 'over')}" for incident in found.incidents[:MOST_LINES]] or ["  no incident"]
     if len(found.incidents) > MOST_LINES:
         lines.append(f"  and {len(found.incidents) - MOST_LINES} more (--json lists all of them)")
-    lines += [
-        f"From so short a time it is 95 % sure that there are no more than {found.at_most:.2g} per service and week."
-    ]
+    lines.append(_confidence(found))
     if found.threshold is None:
         lines += ["", "Replay a quieter time (--start, --end), name what is known under `maintenance`, or want more."]
     else:
         lines += ["", "To watch with it, write into the release file:", ""]
         lines += ["incidents:", f"  threshold: {found.threshold:g}"]
     return "\n".join(lines)
+
+
+def _confidence(found: Calibration) -> str:
+    """How much the time says, in a line: also where nothing happened in it."""
+    most = f"{found.at_most:,.0f}" if found.at_most >= 10 else f"{found.at_most:.2g}"
+    sure = f"with 95 % confidence that is no more than {most} per service and week."
+    if found.is_short:
+        return f"The time is too short to be sure of {found.wanted:g}: {sure}"
+    return sure[0].upper() + sure[1:]
 
 
 def _rows(found: Calibration) -> Iterator[str]:

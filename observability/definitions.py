@@ -153,7 +153,7 @@ class Channel(Frozen):
 class IncidentSettings(Frozen):
     """From which joint evidence of its KPIs on a service has an incident, in nats; by default what is shipped."""
 
-    threshold: float | None = Field(default=None, gt=0)
+    threshold: float | None = Field(default=None, gt=0, strict=True)
 
 
 DEFAULT_CHANNELS = (Channel(name="significance"), Channel(name="novelty"))

@@ -74,3 +74,18 @@ def test_other_queries_are_evaluated_at_the_end_of_each_step(kind):
 def test_a_range_query_keeps_the_servers_limit_of_points():
     found = asked(course("gauge", "up", steps=30_000, step_s=5), lambda _: 10)
     assert [part.high - part.low for part in found] == [parts.MAX_POINTS, parts.MAX_POINTS, 8_000]
+
+
+def test_a_part_of_one_step_is_an_instant_query_where_that_is_wanted():
+    query = Query(name="q", type="gauge", promql="up")
+    part = Course(query, START, 1, 60, instant=True).part()
+    assert (part.endpoint, part.kind, part.params) == ("query", "vector", {"time": "2025-11-18T00:00:59.999Z"})
+    assert Course(query, START, 1, 60).part().endpoint == "query_range"
+    assert Course(query, START, 2, 60, instant=True).part().endpoint == "query_range"
+
+
+@pytest.mark.parametrize(
+    ("kind", "goes_on", "looks_back"), [("counter", False, True), ("counter", True, False), ("gauge", False, False)]
+)
+def test_only_counters_that_begin_look_back(kind, goes_on, looks_back):
+    assert Course(Query(name="q", type=kind, promql="a"), START, 1, 60, goes_on=goes_on).looks_back is looks_back

@@ -228,6 +228,38 @@ def test_what_is_wrong_with_a_detector_is_said_at_its_line(tmp_path: Path, text:
     assert problem.startswith(f"release.yaml{said}")
 
 
+def test_the_threshold_of_incidents(tmp_path: Path) -> None:
+    assert written(tmp_path, "incidents: {threshold: 7}\n").incidents.threshold == 7.0
+    assert written(tmp_path, "incidents:\n  threshold: 5.25\n").incidents.threshold == 5.25
+    for text in ("", "incidents: {}\n", "incidents: {threshold: null}\n"):
+        assert written(tmp_path, text).incidents.threshold is None
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("incidents:", ":3: incidents: write fields with their values, such as {name: value}."),
+        ("incidents: 5", ":3: incidents: write fields with their values, such as {name: value}."),
+        ("incidents: {treshold: 5}", ":3: incidents.treshold: there is no such field; "),
+        ("incident: {threshold: 5}", ":3: incident: there is no such field; did you mean 'incidents'?"),
+        *((f"incidents:\n  threshold: {bad}", ":4: incidents.threshold: must be greater than 0.") for bad in (0, -1)),
+        *(
+            (f"incidents:\n  threshold: {bad}", ":4: incidents.threshold: write a finite number.")
+            for bad in (".inf", ".nan")
+        ),
+        *(
+            (f"incidents:\n  threshold: {bad}", ":4: incidents.threshold: write a number.")
+            for bad in ("high", "true", "[5]", "'5'", "{}")
+        ),
+    ],
+)
+def test_what_is_wrong_with_the_threshold_of_incidents_is_said_at_its_line(
+    tmp_path: Path, text: str, said: str
+) -> None:
+    (problem,) = problems(tmp_path, text + "\n")
+    assert problem.startswith(f"release.yaml{said}")
+
+
 def test_only_a_name_that_is_none_of_ours_loads_rivers_detectors(tmp_path: Path) -> None:
     (tmp_path / "ours.yaml").write_text(HEAD + "detectors: {ewma: {alpha: 0.1}}\n")
     (tmp_path / "rivers.yaml").write_text(HEAD + "detectors: {LODA: {threshold: 9}}\n")

@@ -169,6 +169,7 @@ class Counting:
     def look_back(self, rows: Rows, numbers: Values) -> None:
         """The last values before the first step."""
         at = np.full(rows.size, LOOKED_BACK, dtype=np.intp)
+        self._renew(LOOKED_BACK, self._tables.job[rows])
         self._keep(LOOKED_BACK, Scrapes(rows, at, numbers, numbers, numbers, at > 0, at))
 
     def take(self, step: int, seen: Scrapes, is_new: Mask) -> Counted:

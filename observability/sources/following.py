@@ -62,7 +62,6 @@ class Following:
         return followed
 
     def memory(self) -> Memory:
-        self._kept = self._kept.compacted()
         return self._kept.memory()
 
     def remember(self, memory: Memory) -> None:

@@ -28,8 +28,6 @@ from observability.sources.folding import several_series
 from observability.sources.parts import Request
 from observability.sources.roster import OTHER, Roster
 
-Columns = dict[str, Values]
-
 
 @dataclass(frozen=True)
 class Span:

@@ -60,22 +60,24 @@ class Kept:
 
     def compacted(self) -> Kept:
         """The same without the series that nobody has seen for a day, the others in the order of their labels."""
-        live, old = self._live(), self.roster
-        if live.all() and (np.diff(old.tables.rank) > 0).all():
-            return self
-        rows = [row for row in old.in_order() if live[row]]
-        roster = Roster.of(self.plan, [old.series[row] for row in rows])
-        past = self._past().of(
-            np.array(rows, dtype=np.intp),
-            np.array([old.targets[target] for target in roster.targets], dtype=np.intp),
-            np.array([old.jobs[job] for job in roster.jobs], dtype=np.intp),
-        )
+        rows, past = self._ordered()
+        roster = Roster.of(self.plan, [self.roster.series[row] for row in rows.tolist()])
         return replace(self, roster=roster, past=past, scrapes=None if self.scrapes is None else self.scrapes[rows])
 
+    def _ordered(self) -> tuple[Rows, Past]:
+        """The rows of the series that were seen within a day, in the order of their labels, and what is known of them,
+        their targets and jobs: these are numbered as they come up, as a roster does it."""
+        tables = self.roster.tables
+        rows = np.argsort(tables.rank)
+        rows = rows[self._live()[rows]]
+        return rows, self._past().of(rows, _as_they_come(tables.target[rows]), _as_they_come(tables.job[rows]))
+
     def memory(self) -> Memory:
-        """Of what is ``compacted``: the same for the same samples, whatever the windows were."""
+        """The same for the same samples, whatever the windows were."""
+        rows, past = self._ordered()
         series: dict[str, list[Labels]] = {query.name: [] for query in self.roster.queries}
-        for query, labels in self.roster.series:
+        for row in rows.tolist():
+            query, labels = self.roster.series[row]
             series[self.roster.queries[query].name].append(labels)
         return {
             "zero": np.array([(self.zero - _EPOCH) // _MICROSECOND]),
@@ -83,7 +85,7 @@ class Kept:
             "series": _packed(series),
             "firing": _packed({name: sorted(alerts) for name, alerts in self.firing.items()}),
             "sizes": _packed(self.sizes),
-            **vars(self.past),
+            **vars(past),
         }
 
     @classmethod
@@ -102,6 +104,12 @@ class Kept:
             firing=msgspec.json.decode(memory["firing"].tobytes(), type=dict[str, frozenset[Labels]]),
             sizes=msgspec.json.decode(memory["sizes"].tobytes(), type=dict[str, int]),
         )
+
+
+def _as_they_come(numbers: Rows) -> Rows:
+    """Each number once, in the order in which they first come up."""
+    found, first = np.unique(numbers, return_index=True)
+    return found[np.argsort(first)]
 
 
 def _packed(value: object) -> NDArray[np.uint8]:

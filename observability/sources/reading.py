@@ -15,7 +15,7 @@ from observability.sources.answer import Rows, Series
 from observability.sources.counters import Values
 from observability.sources.counting import Counted, Counting, Mask, Scrapes
 from observability.sources.folding import left_out
-from observability.sources.intake import AlertsIntake, CountedIntake, GaugeIntake, Span
+from observability.sources.intake import AlertsIntake, CountedIntake, GaugeIntake, Intake, Span
 from observability.sources.kept import UNKNOWN, Kept
 from observability.sources.parts import Course, Request, raw_selector
 from observability.sources.sightings import Target
@@ -34,11 +34,7 @@ class Reading:
         self._counted = {q.name: self._counted_intake(q, n) for n, q in enumerate(kept.roster.queries)}
         self._gauges = {q.name: GaugeIntake(q, span) for q in span.plan.queries if q.type == "gauge"}
         self._alerts = {q.name: self._alerts_intake(q) for q in span.plan.queries if q.type == "alerts"}
-        self._intakes: dict[str, CountedIntake | GaugeIntake | AlertsIntake] = {
-            **self._counted,
-            **self._gauges,
-            **self._alerts,
-        }
+        self._intakes: dict[str, Intake] = {**self._counted, **self._gauges, **self._alerts}
         self._told: dict[str, str] = {}
 
     def _counted_intake(self, query: Query, number: int) -> CountedIntake:
@@ -76,7 +72,7 @@ class Reading:
 
     def done(self, window: Window, failed: Mapping[str, str]) -> tuple[Followed, Kept]:
         plan, span = self._span.plan, self._span
-        good = {query.name: query for query in plan.queries if query.name not in failed}
+        good = [query.name for query in plan.queries if query.name not in failed]
         counts = _Counts(self._kept, span, [self._counted[name] for name in good if name in self._counted])
         columns: Columns = [{} for _ in plan.services]
         for service, name, values in self._columns(good, counts):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -55,7 +55,9 @@ class Roster:
         self._services = set(plan.services)
         self._rows: list[dict[Labels, int]] = [{} for _ in self.queries]
         self.series: list[tuple[int, Labels]] = []
-        self._numbers: list[tuple[int, ...]] = []
+        self._new: list[tuple[int, ...]] = []  # numbers of the rows that ``_known`` does not have yet
+        self._known = np.zeros((6, 0), dtype=np.intp)
+        self._order: list[int] = []
         self.targets: dict[Target, int] = {}
         self.jobs: dict[Job, int] = {}
         self.columns: dict[Column, int] = {}
@@ -80,7 +82,7 @@ class Roster:
         service = names.get(self._plan.service_label or "")
         if service is not None and service not in self._services:
             return OTHER
-        self._numbers.append(self._numbered(query, names, service))
+        self._new.append(self._numbered(query, names, service))
         self.series.append((query, labels))
         self._rows[query][labels] = row = len(self.series) - 1
         self._tables = None
@@ -106,11 +108,10 @@ class Roster:
         return self._tables
 
     def _made(self) -> Tables:
-        numbers = np.array(self._numbers, dtype=np.intp).reshape(-1, 6).T.copy()
+        query, target, job, column, measure, meter = self._of_rows()
         job_of_target = np.array([self.jobs[target[:2]] for target in self.targets], dtype=np.intp)
         meters = np.array(list(self._meters), dtype=np.intp).reshape(-1, 2)
         is_buckets = np.array([query.type == "buckets" for query in self.queries], dtype=np.intp)
-        query, target, job, column, measure, meter = numbers
         return Tables(
             query=query,
             target=target,
@@ -118,7 +119,7 @@ class Roster:
             column=column,
             measure=measure,
             meter=meter,
-            rank=np.argsort(np.array(self.in_order(), dtype=np.intp)),
+            rank=self._rank(),
             job_of_target=job_of_target,
             target_of_meter=meters[:, 0],
             job_of_meter=job_of_target[meters[:, 0]],
@@ -126,9 +127,19 @@ class Roster:
             has_instance=np.array([target[2] is not None for target in self.targets], dtype=np.bool_),
         )
 
-    def in_order(self) -> Sequence[int]:
-        """The rows in the order of their queries and labels."""
-        return sorted(range(len(self.series)), key=self.series.__getitem__)
+    def _of_rows(self) -> NDArray[np.intp]:
+        """Query, target, job, column, measure and meter, shape (6, rows)."""
+        new = np.array(self._new, dtype=np.intp).reshape(-1, 6).T
+        self._new, self._known = [], np.concatenate([self._known, new], axis=1)
+        return self._known
+
+    def _rank(self) -> Rows:
+        """Sorting is fast where only a few are new: the others are in order."""
+        self._order += range(len(self._order), len(self.series))
+        self._order.sort(key=self.series.__getitem__)
+        rank = np.empty(len(self._order), dtype=np.intp)
+        rank[self._order] = np.arange(rank.size)
+        return rank
 
 
 def _number(numbers: dict[Key, int], key: Key) -> int:

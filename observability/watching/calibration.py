@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from itertools import takewhile
 
@@ -11,6 +11,7 @@ import numpy as np
 from observability.artifacts import Artifact, Part
 from observability.definitions import Release
 from observability.detection.anomalies import dressed, placed
+from observability.detection.bank import HOUR_S
 from observability.detection.episodes import Table
 from observability.detection.incidents import Evidence
 from observability.detection.stream import Stream
@@ -48,6 +49,11 @@ class Calibration(Artifact):
     incidents: tuple[Incident, ...]
     at_most: float
 
+    @property
+    def is_short(self) -> bool:
+        """Whether not even a time without an incident would be enough to tell that there are no more than wanted."""
+        return limit(0) / self.service_weeks > self.wanted
+
 
 def calibrate(
     release: Release,
@@ -71,12 +77,13 @@ def calibrate(
     if weeks == 0:
         when = f"{format_instant(since)} to {format_instant(end)}"
         raise NotEnoughDataError(
-            f"There is too little data from {when} to count incidents in; check --start and --end."
+            f"There is too little data from {when} to count incidents in, of which a service's first "
+            f"{stream.gathering.bank.warm_up_s / HOUR_S:g} hours warm up; check --start and --end."
         )
     told = {threshold: _told(trials[threshold], release, anomalies) for threshold in sorted(trials)}
     rates = [Rate(threshold=one, incidents=len(told[one]), per_week=len(told[one]) / weeks) for one in told]
-    enough = [rate.threshold for rate in takewhile(lambda rate: rate.per_week <= wanted, reversed(rates))]
-    incidents = told[enough[-1] if enough else rates[-1].threshold]
+    enough = lowest(rates, wanted)
+    incidents = told[rates[-1].threshold if enough is None else enough]
     return Calibration(
         window=(since, end),
         service_weeks=weeks,
@@ -84,10 +91,17 @@ def calibrate(
         shipped=shipped,
         in_use=in_use,
         rates=tuple(rates),
-        threshold=enough[-1] if enough else None,
+        threshold=enough,
         incidents=tuple(incidents),
         at_most=limit(len(incidents)) / weeks,
     )
+
+
+def lowest(rates: Sequence[Rate], wanted: float) -> float | None:
+    """The lowest threshold from which on none gives more than wanted. One far too low may give fewer than those above
+    it: all of its incidents are one that never ends."""
+    enough = takewhile(lambda rate: rate.per_week <= wanted, reversed(rates))
+    return min((rate.threshold for rate in enough), default=None)
 
 
 def limit(count: int) -> float:
