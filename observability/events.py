@@ -91,7 +91,9 @@ class Incident(Part):
     service: str = "default"
     start: Instant = Field(description="when the evidence began to gather")
     noticed: Instant = Field(description="when it reached the threshold: the end of that step")
-    end: Instant = Field(description="the end of the last step that it was at the threshold in")
+    end: Instant = Field(
+        description="the end of the last step in which it was at the threshold, or a suspect was alarmed"
+    )
     ongoing: bool = Field(default=False, description="it was not over when this was written")
     severity: Severity
     score: float = Field(description="the highest joint evidence")

@@ -24,7 +24,7 @@ from observability.model import Samples, Window
 from observability.release import load
 from observability.watching import calibration
 from observability.watching.calibration import THRESHOLDS, Calibration, Rate, calibrate, limit, lowest
-from tests.programs import postga
+from tests.programs import ROOT, postga
 from tests.test_stream import GA, RELEASE, START, STEP, samples
 from tests.torture import record
 from tests.watched import END, Made, Source
@@ -332,6 +332,13 @@ def test_a_time_of_ones_own(recorded: Path) -> None:
     assert done.stdout.startswith("2025-11-19T00:00:00Z to 2025-11-21T00:00:00Z: 0.564 weeks of services\n")
     assert "No threshold gives 0 per service and week or fewer." in done.stdout
     assert "2025-11-20T08:20:00Z shop critical, over" in done.stdout
+
+
+def test_the_page_in_the_documentation_is_what_it_prints() -> None:
+    command = "$ postga watch release.yaml --calibrate --alarms-per-week 1\n"
+    page = (ROOT / "docs/watch.md").read_text().partition(command)[2].partition("```")[0]
+    flags = ("--calibrate", "--recording", "test_data/recording", "--alarms-per-week", "1")
+    assert postga(ROOT, "watch", "test_data/release.yaml", *flags).stdout == page
 
 
 @pytest.mark.parametrize(
