@@ -87,14 +87,15 @@ def _confidence(found: Calibration) -> str:
 
 
 def _rows(found: Calibration) -> Iterator[str]:
-    """The whole thresholds and those with a mark, up to the first after these without an incident."""
-    marked = max(found.shipped, found.in_use, found.threshold or 0.0)
+    """The whole thresholds and those with a mark, up to where there is no incident any more."""
+    marked, before = max(found.shipped, found.in_use, found.threshold or 0.0), 0
     for rate in found.rates:
-        mark = _mark(found, rate.threshold)
-        if mark or rate.threshold % 1 == 0:
+        mark, ends = _mark(found, rate.threshold), rate.threshold > marked and rate.incidents == 0
+        if mark or rate.threshold % 1 == 0 or (ends and before):
             yield f"{rate.threshold:>9g}  {rate.incidents:>9,}  {rate.per_week:>20.2f}{mark}"
-        if rate.threshold > marked and rate.incidents == 0:
+        if ends:
             return
+        before = rate.incidents
 
 
 def _mark(found: Calibration, threshold: float) -> str:

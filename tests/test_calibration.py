@@ -239,6 +239,8 @@ def test_the_table_ends_after_all_marks_where_nothing_is_left() -> None:
     counts = {5.0: 9, 6.0: 5, 6.2: 5, 7.0: 3, 8.0: 2, 8.25: 1, 9.0: 1, 10.0: 1, 11.0: 0, 12.0: 0}
     assert [row[0] for row in rows(page(counts, 8.0))] == ["5", "6", "6.2", "7", "8", "9", "10", "11"]
     assert [row[0] for row in rows(page(counts, None))][-1] == "11"
+    few = {6.0: 3, 6.2: 2, 6.25: 1, 6.5: 0, 7.0: 0}
+    assert [row[:2] for row in rows(page(few, 6.0))] == [["6", "3"], ["6.2", "2"], ["6.5", "0"]]
 
 
 def test_marks_of_one_row_and_of_the_release_file() -> None:

@@ -28,7 +28,7 @@ from observability.model import Array, format_instant
 MERGE_STEPS = 10  # more than it takes a KPI's crossings to be over, so that all of its anomalies are known by then
 SYMPTOMS = frozenset({"availability", "errors", "latency"})  # categories of what users feel
 SUSPECT = float(np.log1p(4.0) ** 1.5)  # evidence of a KPI that is four of its usual deviations off
-LEAST_SHARE = 0.02  # of the evidence, that a KPI is named for; of more than 50 alike, all are
+LEAST_SHARE = 0.05  # of the evidence, that a KPI is named for that was never far off; of more than 20 alike, all are
 
 
 class Evidence(NamedTuple):
@@ -220,7 +220,8 @@ class Incidents:
         total = float(self._rows.gathered[own].sum())
         shares = self._rows.gathered[own] / total if total > 0 else np.zeros(own.size)
         order, least = np.argsort(-shares, kind="stable"), min(LEAST_SHARE, shares.max())
-        return [self._suspect(int(own[at]), float(shares[at])) for at in order if 0 < shares[at] >= least]
+        named = (shares > 0) & ((shares >= least) | (self._rows.since[own] >= 0))
+        return [self._suspect(int(own[at]), float(shares[at])) for at in order if named[at]]
 
     def _suspect(self, series: int, share: float) -> Suspect:
         rows, kpi = self._rows, self._subjects[series].kpi
