@@ -81,17 +81,17 @@ def end(app: typer.Typer) -> None:
         _run(app)
     except PostgaError as error:
         print(f"error: {error}", file=sys.stderr)
-        _give_up_stdout()
+        give_up_stdout()
         raise SystemExit(error.exit_code) from None
     except Stopped as stopped:
         print(f"{stopped.said}: {stopped.left}.", file=sys.stderr)
         raise SystemExit(stopped.exit_code) from None
     except BrokenPipeError:
-        _give_up_stdout()
+        give_up_stdout()
         raise SystemExit(0) from None
     except Exception as error:
         if isinstance(error, OSError) and error.errno in FULL:
-            _give_up_stdout()
+            give_up_stdout()
             where = error.filename or "the output"
             print(f"error: {where} cannot be written ({error.strerror}); make room and run it again.", file=sys.stderr)
             raise SystemExit(ConfigError.exit_code) from None
@@ -111,7 +111,7 @@ def _run(app: typer.Typer) -> None:
         raise
 
 
-def _give_up_stdout() -> None:
+def give_up_stdout() -> None:
     """What cannot be written is dropped, before the interpreter tries again at its end and has an error of its own."""
     try:
         sys.stdout.flush()

@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
-from typing import Any
 
 import numpy as np
 
 from observability.artifacts import SEVERITIES
 from observability.definitions import Release
-from observability.detection import joint
-from observability.detection.channels import OURS, in_effect
+from observability.detection.channels import OURS
 from observability.detection.episodes import GRADED
-from observability.detection.stream import Scoring, Stream
+from observability.detection.stream import Scoring, Stream, settings
 from observability.events import Anomaly, AnomalyEvents, Finding, Incident, NewLevel
 from observability.kpi import part
 from observability.model import Array, Samples, Window
@@ -81,7 +79,7 @@ def told_events(stream: Stream, service: str, found: Sequence[Finding], is_warm:
     return AnomalyEvents(
         service=service,
         window=Window(start=stream.steps.time(stream.first), end=stream.until),
-        detector={**_detector(release), "scored_from": f"GA, {history}"},
+        detector={**stream.settings, "scored_from": f"GA, {history}"},
         scored={stream.subjects[index].kpi.name: int(stream.any_scored[index]) for index in stream.own[service]},
         anomalies=tuple(sorted(anomalies, key=lambda event: (event.timestamp, event.metric_name, event.channel))),
         new_levels=tuple(sorted(levels, key=lambda level: (level.since, level.metric_name, level.channel))),
@@ -153,16 +151,10 @@ def _named(channels: Sequence[str]) -> str:
 def _unscored(release: Release, service: str) -> AnomalyEvents:
     return AnomalyEvents(
         service=service,
-        detector=_detector(release),
+        detector=settings(release),
         scored={kpi.name: 0 for kpi in release.kpis_of(service).values() if kpi.detect},
         warnings=("no day has data, so nothing was scored",),
     )
-
-
-def _detector(release: Release) -> dict[str, Any]:
-    threshold = release.incidents.threshold or joint.THRESHOLD
-    channels = {channel.name: in_effect(channel) for channel in release.channels}
-    return {"channels": channels, "incidents": {"threshold": threshold, **joint.parameters()}}
 
 
 def _with_anomalies(level: NewLevel, anomalies: Sequence[Anomaly]) -> NewLevel:

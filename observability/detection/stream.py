@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from observability.definitions import Channel, Release
+from observability.detection import joint
 from observability.detection.bank import Bank, Columns, Reading
 from observability.detection.channels import bank_of, in_effect
 from observability.detection.counts import surplus
@@ -54,6 +55,7 @@ class Stream:
 
     def __init__(self, release: Release, start: datetime, since: datetime) -> None:
         self.release = release
+        self.settings = settings(release)
         self.steps = Steps(start, release.step_s)
         self.first = max(0, round((since - start).total_seconds() / release.step_s))
         self.subjects = [
@@ -208,3 +210,10 @@ def _read(bank: Bank, times: NDArray[np.float64], values: Table) -> Reading:
     """The readings of several steps, each of shape (steps, series); the samples are learned."""
     readings = [bank.read_many(t, row, learn=True) for t, row in zip(times.tolist(), values, strict=True)]
     return Reading(*map(np.array, zip(*readings, strict=True)))
+
+
+def settings(release: Release) -> dict[str, Any]:
+    """The detector's thresholds and parameters, as the artifacts tell them."""
+    threshold = release.incidents.threshold or joint.THRESHOLD
+    channels = {channel.name: in_effect(channel) for channel in release.channels}
+    return {"channels": channels, "incidents": {"threshold": threshold, **joint.parameters()}}

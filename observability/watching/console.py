@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from observability.artifacts import Severity
-from observability.commands import FULL
+from observability.commands import FULL, give_up_stdout
 from observability.events import Anomaly, Finding, Incident, Notification
 from observability.model import format_instant
 from observability.units import format_duration
@@ -49,6 +49,9 @@ class Console:
         )
         return True
 
+    def unresolved(self) -> list[Incident]:
+        return [] if self._sinks is None else self._sinks.unresolved()
+
     def took(self, watcher: Watcher, taken: Taken, found: Sequence[Finding], seconds: float, end: datetime) -> None:
         """What came of a window, and what is over and new since."""
         self._tell_failures(taken)
@@ -86,12 +89,16 @@ class Console:
         self.say(f"warning: {text}")
 
     def _print(self, text: str) -> None:
-        """A line on stdout. Live, a full disk is waited for: the next line brings this one along."""
+        """A line on stdout. Live, a full disk is waited for: the next line brings this one along; and nobody who reads
+        it any more is no reason to stop."""
         try:
             print(text, flush=True)
         except OSError as error:
-            if self._sinks is None or error.errno not in FULL:
+            if self._sinks is None:
                 raise
+            if error.errno not in FULL:
+                give_up_stdout()
+                self.warn("nobody reads stdout any more; incidents go to the receivers and to the files.")
 
     def _count(self, metrics: Metrics, watcher: Watcher, taken: Taken, seconds: float) -> None:
         metrics.stepped(taken.window.end, taken.samples, seconds, taken.followed.late, taken.steps)

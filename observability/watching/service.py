@@ -45,6 +45,7 @@ class Service:
     sleep: Callable[[float], None] = time.sleep
     _trouble: _Trouble | None = field(default=None, init=False)
     _told: dict[type, datetime] = field(default_factory=dict, init=False)  # of each kind of error, when it was last
+    _is_settled: bool = field(default=False, init=False)
     _alive: float = field(default=0.0, init=False)
     _clocks: tuple[datetime, float] | None = field(default=None, init=False)
 
@@ -60,8 +61,16 @@ class Service:
             if due:
                 self._advance(due)
             else:
+                self._settle()
                 self._nap(self.watcher.until + self.watcher.release.step + self.delay - self.clock())
+        self._settle()
         self._persist(self.watcher.finish)
+
+    def _settle(self) -> None:
+        """Once, when it has caught up."""
+        if not self._is_settled:
+            self._persist(self.watcher.settle)
+            self._is_settled = True
 
     def health(self) -> tuple[bool, str]:
         """Whether it is at work, and a sentence that says how it stands."""

@@ -47,6 +47,9 @@ class Announcer(Protocol):
     def put(self, notification: Notification) -> bool:
         """Tell this, unless a notification of its id was told before. Whether it was new."""
 
+    def unresolved(self) -> list[Incident]:
+        """The incidents that were told, and not that they are over, as they were told last."""
+
 
 @dataclass(frozen=True)
 class Taken:
@@ -164,6 +167,15 @@ class Watcher:
         )
         checkpoint.write(self._state, found)
         self._kept_at = self.stream.done
+
+    def settle(self) -> None:
+        """Once it has caught up: incidents that were told and are found no more are over, as after a new catalog."""
+        known = {one.id for one in self.open_incidents()}
+        for one in self._announcer.unresolved():
+            if one.id not in known:
+                over = one.model_copy(update={"ongoing": False})
+                for resolved in notifications(over, one.severity, self.release, self.until):
+                    self._announcer.put(resolved)
 
     def finish(self) -> dict[str, AnomalyEvents]:
         """Keep everything; service → what was found in it."""
