@@ -21,8 +21,22 @@ from observability.model import Window, format_instant
 from observability.watching.folder import only_watcher_in, watcher_of
 from observability.watching.service import DEAD_S, PAUSE_S
 from observability.watching.watcher import Taken, Watcher
+from tests.notifications import notification
 from tests.test_stream import START, STEP, STEPS
-from tests.watched import DELAY, END, Clock, Source, events_in, layout_of, logged_in, run, service_of, watcher_in
+from tests.watched import (
+    DELAY,
+    END,
+    Clock,
+    Source,
+    events_in,
+    layout_of,
+    logged_in,
+    notified_in,
+    run,
+    service_of,
+    sinks_of,
+    watcher_in,
+)
 
 LATE = START + 400 * STEP  # the tests of the loop begin here, to be short
 HOUR = timedelta(hours=1)
@@ -424,3 +438,15 @@ def test_a_folder_that_cannot_be_made(tmp_path: Path) -> None:
     (tmp_path / WATCH).write_text("in the way")
     with pytest.raises(ConfigError, match="watch cannot be written: File exists"), only_watcher_in(layout_of(tmp_path)):
         pass
+
+
+def test_what_was_told_and_is_found_no_more_is_over_once_it_has_caught_up(tmp_path: Path) -> None:
+    """As after --anew with another catalog: whoever was told would wait for ever."""
+    sinks, gone = sinks_of(tmp_path), notification("shop/incident/gone", ongoing=True)
+    assert sinks.put(gone)
+    watcher = watcher_in(tmp_path, announcer=sinks)
+    service_of(watcher, Clock(END + DELAY), []).run()
+    told = [one for one in notified_in(tmp_path) if one.incident.id == gone.incident.id]
+    assert [one.status for one in told] == ["open", "resolved"]
+    assert not told[-1].incident.ongoing
+    assert {one.id for one in sinks.unresolved()} <= {one.id for one in watcher.open_incidents()}
