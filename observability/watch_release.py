@@ -204,6 +204,7 @@ def watch(release: Release, span: Span, recording: Path | None, folder: Path, op
             stack.callback(_flush, sinks)
         console.say(_introduction(watcher, span, options.delay))
         service.run()
+        console.ended(watcher)
     if not options.as_json:
         commands.say(*watcher.locations())
 

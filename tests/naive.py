@@ -546,6 +546,13 @@ class JointNaive:
         self.begun, self.last, self.steps = None, -math.inf, 0
         self.smooth = None
         self.quantile, self.excess, self.excesses = 0.0, least, 0
+        self.most_there, self.seen = 0.0, None
+
+    def _are_enough(self, t, number):
+        if self.seen is not None:
+            self.most_there *= 1 - self._share(t - self.seen, self.scale_s)
+        self.seen, self.most_there = t, max(number, self.most_there)
+        return number >= self.most_there / 2
 
     def step(self, t, values, holds=lambda name, level: True):
         there = {
@@ -561,7 +568,8 @@ class JointNaive:
             evidence[name] = math.log1p(deviations[name]) ** self.power
         moving = [n for n, x in there.items() if n in self.kpis and (self._has_moved(n) or x != self.kpis[n]["level"])]
         strong = sorted([z for n, z in deviations.items() if n not in held and z >= 2], reverse=True)
-        score = self._score(t, [evidence[name] for name in moving], strong) if moving else 0.0
+        is_scored = moving and self._are_enough(t, len(moving))
+        score = self._score(t, [evidence[name] for name in moving], strong) if is_scored else 0.0
         for name, x in there.items():
             self._learn(t, name, x)
         return score, evidence, expected

@@ -4,9 +4,10 @@ A service has an incident when its joint evidence (``joint``) reaches the thresh
 much harm that it is one by itself: what users feel, and not its causes, is what wakes people. (Google, "Site
 Reliability Engineering", 2016, chapter 6, "Symptoms Versus Causes".)
 
-It begins where the evidence last rose above half of the threshold, and it is over once for ``MERGE_STEPS`` steps
-neither the evidence was at the threshold nor any of its suspects was far from normal: the evidence falls as soon as a
-KPI stays where it went, and the service is not well for that.
+It begins where the evidence last rose above half of the threshold, and it is over once for ``MERGE_S`` neither the
+evidence was at the threshold nor any of its suspects was far from normal: the evidence falls as soon as a KPI stays
+where it went, and the service is not well for that. Steps in which nothing of the service was seen do not count: no
+data is not well. What reaches the threshold in an incident that is only held open by its suspects is another one.
 """
 
 from __future__ import annotations
@@ -18,15 +19,17 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from observability.definitions import Direction
+from observability.definitions import Direction, Kpi
 from observability.detection.bank import Reading
 from observability.detection.episodes import FEWEST_EVENTS, GRADED_FROM, Block, Steps, Subject, Table, is_small
 from observability.detection.joint import JointBank
 from observability.events import Incident, Suspect
 from observability.model import Array, format_instant
 
-MERGE_STEPS = 10  # more than it takes a KPI's crossings to be over, so that all of its anomalies are known by then
+MERGE_S = 600  # a service that flaps has one incident
+LEAST_MERGE = 6  # steps; more than it takes a KPI's crossings to be over, so that its anomalies are known by then
 SYMPTOMS = frozenset({"availability", "errors", "latency"})  # categories of what users feel
+TRAFFIC, GONE = "traffic", 0.1  # less than a tenth of the usual traffic is a symptom: who gets no answer sends no more
 SUSPECT = float(np.log1p(4.0) ** 1.5)  # evidence of a KPI that is four of its usual deviations off
 LEAST_SHARE = 0.05  # of the evidence, that a KPI is named for that was never far off; of more than 20 alike, all are
 
@@ -84,23 +87,36 @@ class Gathering:
         limit = GRADED_FROM["high"] * threshold
         for step, series in np.argwhere(self._counts & reading.scored & (reading.score >= limit)).tolist():
             kpi, expected = self._subjects[series].kpi, float(reading.expected[step, series])
-            up = block.values[step, series] > expected
-            worse = up == (kpi.direction is Direction.LOWER_IS_BETTER) and kpi.direction is not Direction.TWO_SIDED
-            if kpi.category in SYMPTOMS and worse and self._holds(block, step, series, expected):
+            if _is_symptom(kpi, float(block.values[step, series]), expected) and self._holds(
+                block, step, series, expected
+            ):
                 score, service = float(reading.score[step, series]), self._services[series]
                 symptom[step, service] = max(symptom[step, service], score / limit)
                 evidence[step, series] = max(evidence[step, series], self.bank.weight(score))
 
 
+def _is_symptom(kpi: Kpi, value: float, expected: float) -> bool:
+    """Whether users feel that the KPI is where it is."""
+    if kpi.category == TRAFFIC:
+        return value <= GONE * expected
+    worse = (value > expected) == (kpi.direction is Direction.LOWER_IS_BETTER)
+    return kpi.category in SYMPTOMS and worse and kpi.direction is not Direction.TWO_SIDED
+
+
 @dataclass
 class _Rows:
-    """What is known of the present. Of services: the steps in which the evidence began, reached the threshold and was
-    last at it, −1 for none, and its peak. Of series, from ``gathered`` on: its sum, the step since when the series is a
+    """What is known of the present. Of services: the steps in which the evidence began and reached the threshold, when
+    it was at it last (``hot``) or a suspect was far from normal (``last``), −1 for none, how many steps were ``calm``
+    since then, whether the evidence is that of an incident before and has not fallen since (``stale``), and the peak.
+    Of series, from ``gathered`` on: its sum, the step since when the series is a
     suspect, its highest evidence, and the value and what was expected then."""
 
     begun: Array
     noticed: Array
+    hot: Array
     last: Array
+    calm: Array
+    stale: Array
     peak: Array
     gathered: Array
     since: Array
@@ -109,7 +125,7 @@ class _Rows:
     expected: Array
 
 
-OF_SERVICES = ("begun", "noticed", "last", "peak")
+OF_SERVICES = ("begun", "noticed", "hot", "last", "calm", "stale", "peak")
 
 
 class Incidents:
@@ -127,6 +143,7 @@ class Incidents:
         self.threshold = threshold
         self._names, self._subjects, self._services = names, subjects, services
         self._steps, self._first = steps, first
+        self._merge = max(LEAST_MERGE, -(-MERGE_S // steps.step_s))
         m, n = len(names), len(subjects)
         sizes = {name: m if name in OF_SERVICES else n for name in _Rows.__dataclass_fields__}
         self._rows = _Rows(**{name: np.zeros(size) for name, size in sizes.items()})
@@ -141,12 +158,22 @@ class Incidents:
             number = first + step
             if (self._rows.begun < 0).all() and not (scores[step] >= self.threshold / 2).any():
                 continue  # nothing is on, and nothing begins
+            over += self._close(number, self._is_another(number, scores[step]))
             self._gather(number, scores[step], values[step], found.evidence[step], found.expected[step])
-            self._move(number, scores[step], found.alarmed[step])
-            is_over = (self._rows.noticed >= 0) & (number - self._rows.last >= MERGE_STEPS)
-            over += [(number, service, self._incident(service, False)) for service in np.flatnonzero(is_over).tolist()]
-            self._forget(is_over)
+            self._move(number, scores[step], values[step], found.alarmed[step])
+            over += self._close(number, (self._rows.noticed >= 0) & (self._rows.calm >= self._merge))
         return over
+
+    def _close(self, number: int, services: NDArray[np.bool_]) -> list[tuple[int, int, Incident]]:
+        found = [(number, service, self._incident(service, False)) for service in np.flatnonzero(services).tolist()]
+        self._forget(services)
+        self._rows.stale[services] = 1.0
+        return found
+
+    def _is_another(self, number: int, scores: Array) -> NDArray[np.bool_]:
+        """Where the threshold is reached again in an incident that has only been held open for a while."""
+        rows = self._rows
+        return (rows.noticed >= 0) & (scores >= self.threshold) & (number - rows.hot > self._merge)
 
     def at(self, threshold: float) -> Incidents:
         """The same at another threshold, from the beginning."""
@@ -168,6 +195,8 @@ class Incidents:
         """Sum up the evidence where it is above half of the threshold: in a day that an incident is held open, what is
         usual of each KPI would add up to more than what the incident is from."""
         rows, high = self._rows, scores >= self.threshold / 2
+        rows.stale[~high] = 0.0
+        high &= (rows.stale == 0) | (scores >= self.threshold)
         self._forget(~high & (rows.noticed < 0))
         np.copyto(rows.begun, number, where=high & (rows.begun < 0))
         of_series = high[self._services]
@@ -177,20 +206,30 @@ class Incidents:
         for row, now in ((rows.top, evidence), (rows.value, values), (rows.expected, expected)):
             np.copyto(row, now, where=higher)
 
-    def _move(self, number: int, scores: Array, alarmed: NDArray[np.bool_]) -> None:
+    def _move(self, number: int, scores: Array, values: Array, alarmed: NDArray[np.bool_]) -> None:
         """Open incidents, and note how long they last."""
-        rows = self._rows
+        rows, of_services = self._rows, len(self._names)
         hot = (scores >= self.threshold) & (number >= self._first)
         np.copyto(rows.noticed, number, where=hot & (rows.noticed < 0))
-        far = np.bincount(self._services, weights=alarmed & (rows.since >= 0), minlength=len(self._names)) > 0
+        far = np.bincount(self._services, weights=alarmed & (rows.since >= 0), minlength=of_services) > 0
+        seen = self._is_seen(values)
+        np.copyto(rows.hot, number, where=hot)
         np.copyto(rows.last, number, where=(hot | far) & (rows.noticed >= 0))
+        rows.calm[:] = np.where(hot | far, 0.0, rows.calm + seen)
         np.copyto(rows.peak, np.maximum(rows.peak, scores), where=hot)
+
+    def _is_seen(self, values: Array) -> NDArray[np.bool_]:
+        """Which services any suspect, or else any KPI, has a sample of."""
+        suspects = np.bincount(self._services, weights=self._rows.since >= 0, minlength=len(self._names)) > 0
+        asked = np.where(suspects[self._services], self._rows.since >= 0, True)
+        found = np.bincount(self._services, weights=asked & np.isfinite(values), minlength=len(self._names)) > 0
+        return np.asarray(found, dtype=np.bool_)
 
     def _forget(self, services: NDArray[np.bool_]) -> None:
         rows, series = self._rows, services[self._services]
-        for row in (rows.begun, rows.noticed, rows.last):
+        for row in (rows.begun, rows.noticed, rows.hot, rows.last):
             row[services] = -1.0
-        rows.peak[services] = 0.0
+        rows.peak[services] = rows.calm[services] = 0.0
         rows.since[series] = -1.0
         rows.gathered[series] = rows.top[series] = 0.0
         rows.value[series] = rows.expected[series] = np.nan

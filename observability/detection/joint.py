@@ -17,8 +17,9 @@ has n samples so far.
   standard deviation. Before x widens the range, both of its ends go the way r(``range_days``) to its middle.
 * evidence w = ln(1 + z)^``power``, z = min(e₁/σ₁, e₂/σ₂, ``most``); 0 at the first sample.
 
-Per service, over its KPIs that have a sample and ever moved, this sample included. Where there are none, nothing is
-scored or learned; Δ and n are those of the steps where there are some.
+Per service, over its KPIs that have a sample and ever moved, this sample included. Where they are none, or fewer than
+half of the most there were lately (a number that shrinks to a third in ``scale_days``), nothing is scored or learned:
+the rest of the KPIs is another mean. Δ and n are those of the steps where there are enough.
 
 * J = (mean w)^(1/``power``), and U goes the way r(``smooth_s``) to J, from the first J on.
 * score = ln(1/``rare``) + (U − Q)/B if U > Q, else ln(1/``rare``) U/Q, in nats: U exceeds Q in a share ``rare`` of the
@@ -65,7 +66,7 @@ HOURS = 24
 # Rows of a series' state; from BINS on, one per hour of the day.
 COUNT, TIME, LEVEL, SPREAD, HOUR_SPREAD, LOW, HIGH, BINS = range(8)
 # Rows of a service's state.
-SINCE, LAST, STEPS, SMOOTH, QUANTILE, EXCESSES, EXCESS = range(7)
+SINCE, LAST, STEPS, SMOOTH, QUANTILE, EXCESSES, EXCESS, SEEN, MOST_THERE = range(9)
 
 
 Holds: TypeAlias = Callable[[NDArray[np.intp], Array], NDArray[np.bool_]]
@@ -120,7 +121,7 @@ class JointBank:
     warm_up_h
         Hours: no score before.
 
-    The state is 31 floats a series and 7 a service.
+    The state is 31 floats a series and 9 a service.
     """
 
     def __init__(
@@ -157,7 +158,7 @@ class JointBank:
         self.state = np.zeros((BINS + HOURS, self.services.size))
         self.state[BINS:] = np.nan
         self.state[TIME] = -np.inf
-        self.of_services = np.zeros((7, count))
+        self.of_services = np.zeros((9, count))
         self.of_services[LAST] = -np.inf
         self.of_services[EXCESS] = least
 
@@ -243,7 +244,11 @@ class JointBank:
         state, count = self.of_services, self.of_services.shape[1]
         there = np.bincount(self.services, weights=moves, minlength=count)
         total = np.bincount(self.services, weights=evidence, minlength=count)
-        some = there > 0
+        away = np.where(state[MOST_THERE] > 0, np.minimum(t - state[SEEN], HOUR_S), 0.0)
+        lately = state[MOST_THERE] * (1.0 - rate(away, self.scale_s))
+        np.copyto(state[MOST_THERE], np.maximum(there, lately), where=there > 0)
+        np.copyto(state[SEEN], t, where=there > 0)
+        some = (there > 0) & (there >= 0.5 * state[MOST_THERE])
         mean = (total / np.maximum(there, 1.0)) ** (1.0 / self.power)
         begun = state[STEPS] > 0
         elapsed = np.minimum(t - state[LAST], HOUR_S)

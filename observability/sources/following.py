@@ -20,7 +20,7 @@ from observability.sources.kept import Kept
 from observability.sources.parts import Course, Request
 from observability.sources.reading import Reading
 
-OLD = timedelta(minutes=5)  # as far as an instant query looks back
+SCRAPED_WITHIN = timedelta(seconds=90)  # the default interval is a minute
 NEWEST = "max(timestamp(up))"
 NEWEST_OF_LONG = ("max(max_over_time(timestamp(up)[1d:5m]))", "max(max_over_time(timestamp(up)[8d:1h]))")
 
@@ -44,6 +44,7 @@ class Following:
     def __init__(self, plan: Plan, start: datetime, server: Server) -> None:
         self._plan, self._server = plan, server
         self._step = timedelta(seconds=plan.step_s)
+        self._old = max(SCRAPED_WITHIN, 1.5 * self._step)
         self._lead = counters.start_up_steps(plan.step_s)
         self._kept = Kept.nothing(plan, start)
 
@@ -55,6 +56,8 @@ class Following:
         grid = Grid(kept.zero.timestamp(), self._plan.step_s, 0, 0)
         reading = Reading(kept, Span(self._plan, grid, low, low + window.steps(self._plan.step_s)))
         failed = self._server.ask(reading.courses(), window, reading.take)
+        if len(failed) == len(self._plan.queries):  # that is the server's trouble, and no query's
+            raise SourceError(next(iter(failed.values())))
         followed, now = reading.done(window, failed)
         if now.has_fallen_silent():
             self._check_age(window.end)
@@ -85,7 +88,7 @@ class Following:
 
     def _is_fresh(self, at: datetime) -> bool:
         newest = self._newest(NEWEST, at)
-        return newest is not None and at - newest <= OLD
+        return newest is not None and at - newest <= self._old
 
     def _newest(self, promql: str, at: datetime) -> datetime | None:
         """When a target was scraped last before ``at``; None where the server does not tell."""

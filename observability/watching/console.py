@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext, suppress
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from observability.watching.sinks import Sinks
 
 SUSPECTS = 3  # that a line names
+MOST_WARNINGS = 1000  # of the source, that are told by one process
+NUMBER = re.compile(r"[\d.,]+")
 
 
 class Console:
@@ -29,6 +32,7 @@ class Console:
         self._sinks, self._as_json, self._advance = sinks, as_json, advance
         self._metrics: Metrics | None = None
         self._failing: dict[str, str] = {}
+        self._warned: set[str] = set()
 
     def count(self, metrics: Metrics) -> None:
         """Keep these metrics from now on."""
@@ -49,12 +53,13 @@ class Console:
         )
         return True
 
-    def unresolved(self) -> list[Incident]:
+    def unresolved(self) -> list[Notification]:
         return [] if self._sinks is None else self._sinks.unresolved()
 
     def took(self, watcher: Watcher, taken: Taken, found: Sequence[Finding], seconds: float, end: datetime) -> None:
         """What came of a window, and what is over and new since."""
         self._tell_failures(taken)
+        self._tell_warnings(taken)
         if self._metrics is not None:
             self._count(self._metrics, watcher, taken, seconds)
             for one in found:
@@ -70,6 +75,11 @@ class Console:
         else:
             self._advance(text, (watcher.until - begun) / (end - begun))
 
+    def ended(self, watcher: Watcher) -> None:
+        """Of the past, the incidents that were not over at its end."""
+        for one in watcher.open_incidents() if self._sinks is None else ():
+            self._print(one.model_dump_json() if self._as_json else line(one, "open"))
+
     def _tell_failures(self, taken: Taken) -> None:
         """Each query that begins to fail, and each that works again, once."""
         for query, text in taken.followed.failed.items():
@@ -78,6 +88,14 @@ class Console:
         for query in self._failing.keys() - taken.followed.failed.keys():
             self.say(f"query '{query}' works again")
         self._failing = dict(taken.followed.failed)
+
+    def _tell_warnings(self, taken: Taken) -> None:
+        """What the source warned of, each thing once, whatever its numbers are."""
+        for text in dict.fromkeys(text for one in taken.followed.services.values() for text in one.warnings):
+            kind = NUMBER.sub("", text)
+            if kind not in self._warned and len(self._warned) < MOST_WARNINGS:
+                self._warned.add(kind)
+                self.warn(f"{text}.")
 
     def say(self, text: str) -> None:
         """A line on stderr. Live, one that is on a full disk, or gone, must not end the watch."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -20,6 +21,8 @@ JUMP = timedelta(seconds=30)  # by which the clock and the time that went by dif
 DEAD_S, DEAD_STEPS = 300.0, 5  # without a sign of life, it is not healthy
 TOLD_AGAIN, LASTING = timedelta(hours=1), timedelta(minutes=5)
 NOTHING_LOST = {True: "nothing is lost", False: "what is missed is read as soon as it answers"}
+
+AGAIN = re.compile(r"(;|, or) run (the command|it) again( later| then)?")  # for who is not at work already
 
 T = TypeVar("T")
 
@@ -69,8 +72,7 @@ class Service:
     def _settle(self) -> None:
         """Once, when it has caught up."""
         if not self._is_settled:
-            self._persist(self.watcher.settle)
-            self._is_settled = True
+            self._is_settled = self._persist(self.watcher.settle)
 
     def health(self) -> tuple[bool, str]:
         """Whether it is at work, and a sentence that says how it stands."""
@@ -97,6 +99,8 @@ class Service:
         else:
             self._recover()
             found = self._persist(self.watcher.keep)
+            if self.watcher.unwritten is not None:
+                self._suffer(self.watcher.unwritten, is_ours=True, pause=False)
             self._alive = self.monotonic()
             self.took(taken, found, self._alive - begun)
 
@@ -111,22 +115,26 @@ class Service:
                 self._recover()
                 return written
 
-    def _suffer(self, error: PostgaError, is_ours: bool) -> None:
+    def _suffer(self, error: PostgaError, is_ours: bool, pause: bool = True) -> None:
         """Tell of what fails, once and then every hour, and wait. What comes and goes is not told each time, unless it
         lasts."""
         if not self.patient or not self.watcher.stream.done:
             raise error
         now, kind = self.clock(), type(error)
+        text = AGAIN.sub("", str(error)).rstrip(".")
         if self._trouble is None:
-            self._trouble = _Trouble(str(error).rstrip("."), now, is_ours)
+            self._trouble = _Trouble(text, now, is_ours)
         trouble, before = self._trouble, self._told.get(kind)
         lasts = not trouble.is_told and now - trouble.since >= LASTING
         if before is None or now - before >= TOLD_AGAIN or lasts:
-            trouble.text, trouble.is_told, self._told[kind] = str(error).rstrip("."), True, now
+            trouble.text, trouble.is_told, self._told[kind] = text, True, now
             self.say(f"{trouble.text}; trying again, {NOTHING_LOST[is_ours]}.")
-        self._nap(timedelta(seconds=min(PAUSE_S, self.watcher.release.step_s)))
+        if pause:
+            self._nap(timedelta(seconds=min(PAUSE_S, self.watcher.release.step_s)))
 
     def _recover(self) -> None:
+        if self.watcher.unwritten is not None:
+            return
         if self._trouble is not None and self._trouble.is_told:
             lasted = format_duration((self.clock() - self._trouble.since).total_seconds())
             self.say(f"working again, after {lasted}.")

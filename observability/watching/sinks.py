@@ -13,7 +13,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from observability.artifacts import Severity
-from observability.events import Incident, Notification
+from observability.events import Notification
 from observability.notify import Notify, Receiver
 from observability.watching.alertmanager import Alerts
 from observability.watching.delivery import Delivery, MakeLetters, Pace, Tell
@@ -83,9 +83,9 @@ class Sinks:
                 one.wake()
         return is_new
 
-    def unresolved(self) -> list[Incident]:
-        """The incidents that were put, and not that they are over, as they were put last."""
-        return [one.incident for one in self._outbox.open_incidents(self._outbox.next_number)]
+    def unresolved(self) -> list[Notification]:
+        """What was put last of each incident that was put, and not that it is over."""
+        return self._outbox.open_incidents(self._outbox.next_number)
 
     def start(self) -> None:
         for one in self._deliveries:

@@ -11,7 +11,7 @@ in ``anomaly_events.json``, or what else ``name`` says, for each service.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -21,7 +21,7 @@ from observability.artifacts import SEVERITIES, Severity
 from observability.definitions import Release
 from observability.detection.anomalies import by_service, dressed, placed, told_events
 from observability.detection.stream import Stream
-from observability.errors import ConfigError
+from observability.errors import ConfigError, SourceError
 from observability.events import Anomaly, AnomalyEvents, Finding, Incident, Notification
 from observability.layout import ANOMALIES, WATCH, Layout
 from observability.model import Window
@@ -35,6 +35,7 @@ LOG = "log.jsonl"
 CHECKPOINT_STEPS = 10  # live, so many steps are read again at most after a stop
 FIRST_STEPS = 60  # of the first window, before it is known how many samples a step has
 MOST_POINTS = 2_000_000  # samples that are read at once
+PUBLISHED_AT_ONCE = 200  # services whose events are written in one step; others wait for the next
 PUBLISHED_WITHIN = 60  # steps after which each service's events are written again, changed or not
 
 
@@ -47,8 +48,8 @@ class Announcer(Protocol):
     def put(self, notification: Notification) -> bool:
         """Tell this, unless a notification of its id was told before. Whether it was new."""
 
-    def unresolved(self) -> list[Incident]:
-        """The incidents that were told, and not that they are over, as they were told last."""
+    def unresolved(self) -> list[Notification]:
+        """What was told last of each incident that was told, and not that it is over."""
 
 
 @dataclass(frozen=True)
@@ -98,6 +99,7 @@ class Watcher:
         self._identity = checkpoint.identity(release, start, since)
         self.begun, self.resumed = now, False
         self._over: list[Finding] = []  # by the end of the window that was scored last
+        self.unwritten: ConfigError | None = None
         self._new: list[Finding] = []  # in the log, while the rest is not on disk
         self._resume(warn)
         self._found = by_service(release, self.log.found)
@@ -122,7 +124,11 @@ class Watcher:
         """
         steps = min(due, self._most)
         window = Window(start=self.until, end=self.until + steps * self.release.step)
-        followed = self._follower.read(window)
+        try:
+            followed = self._follower.read(window)
+        except SourceError:
+            self._most = max(1, steps // 2)  # some servers give up on long ones, in many words
+            raise
         self._most = steps_at_once(steps, followed.points, self.release)
         scored = self.stream.scored
         before = {one.service for one in self.stream.ongoing()}
@@ -132,7 +138,10 @@ class Watcher:
 
     def keep(self) -> list[Finding]:
         """Write what was found: the log, the notifications, the events, and in due time the checkpoint. The findings
-        that are new in the log. If it raises ``ConfigError``, some of it is not on disk: it can be called again."""
+        that are new in the log. If it raises ``ConfigError``, some of it is not on disk: it can be called again.
+
+        Events and checkpoint are made again from the rest: that they cannot be written, ``unwritten``, stops nothing.
+        """
         ongoing = self.stream.ongoing()
         known = [*self._over, *ongoing]  # however the time is cut, what begins in an incident's time is among them
         over = [self._whole(one, known) for one in self._over]
@@ -141,14 +150,24 @@ class Watcher:
         for one in new:
             self._found[one.service].append(one)
         self._announce_all([*over, *(self._whole(one, known) for one in ongoing)])
-        if self.stream.done > self.stream.first:
-            number = -(-len(self.release.services) // PUBLISHED_WITHIN)
-            self._publish({*self._changed, *itertools.islice(self._others, number)})
-            self._changed = set()
-        if self.stream.done - self._kept_at >= CHECKPOINT_STEPS:
-            self.checkpoint()
+        try:
+            self._write_state(ongoing)
+            self.unwritten = None
+        except ConfigError as error:
+            self.unwritten = error
         kept, self._new = self._new, []
         return kept
+
+    def _write_state(self, ongoing: Sequence[Finding]) -> None:
+        if self.stream.done > self.stream.first:
+            urgent = [one.service for one in ongoing if isinstance(one, Incident)]
+            changed = [name for name in dict.fromkeys((*urgent, *sorted(self._changed))) if name in self._changed]
+            number = -(-len(self.release.services) // PUBLISHED_WITHIN)
+            now = changed[:PUBLISHED_AT_ONCE]
+            self._publish({*now, *itertools.islice(self._others, number)})
+            self._changed -= set(now)
+        if self.stream.done - self._kept_at >= CHECKPOINT_STEPS:
+            self.checkpoint()
 
     @property
     def kept_until(self) -> datetime:
@@ -168,14 +187,16 @@ class Watcher:
         checkpoint.write(self._state, found)
         self._kept_at = self.stream.done
 
-    def settle(self) -> None:
-        """Once it has caught up: incidents that were told and are found no more are over, as after a new catalog."""
-        known = {one.id for one in self.open_incidents()}
-        for one in self._announcer.unresolved():
-            if one.id not in known:
-                over = one.model_copy(update={"ongoing": False})
-                for resolved in notifications(over, one.severity, self.release, self.until):
+    def settle(self) -> bool:
+        """Once it has caught up: incidents that were told and are found no more are over, as after a new catalog. False
+        while some of them were told of steps that are still to be scored again."""
+        known, told = {one.id for one in self.open_incidents()}, self._announcer.unresolved()
+        for last in told:
+            if last.incident.id not in known and last.at <= self.until:
+                over = last.incident.model_copy(update={"ongoing": False})
+                for resolved in notifications(over, over.severity, self.release, self.until):
                     self._announcer.put(resolved)
+        return all(last.at <= self.until for last in told)
 
     def finish(self) -> dict[str, AnomalyEvents]:
         """Keep everything; service → what was found in it."""
@@ -184,7 +205,9 @@ class Watcher:
 
     def open_incidents(self) -> list[Incident]:
         """The incidents that are not over."""
-        return [one for one in self.stream.ongoing() if isinstance(one, Incident)]
+        ongoing = self.stream.ongoing()
+        found = [self._whole(one, ongoing) for one in ongoing if isinstance(one, Incident)]
+        return [one for one in found if isinstance(one, Incident)]
 
     def locations(self) -> list[str]:
         """Where the services' events lie."""
@@ -198,8 +221,9 @@ class Watcher:
                 raise UnusableError(f"{self.log.path} is shorter than it was at the last checkpoint")
         except UnusableError as error:
             warn(f"{error}; it is begun again from the history, and what the log holds is not told again.")
-            return
+            kept = None
         if kept is None:
+            self._check_log(warn)
             return
         changed = checkpoint.differences(kept.identity, self._identity)
         if changed:
@@ -212,6 +236,16 @@ class Watcher:
             self.stream.remember(kept.stream)
             self._follower.remember(kept.source)
             self.resumed = True
+
+    def _check_log(self, warn: Callable[[str], None]) -> None:
+        """Without a checkpoint, only what is found can tell that a log is of another release file."""
+        kpis = {(subject.service, subject.kpi.name) for subject in self.stream.subjects}
+        others = [one for one in self.log.found if not isinstance(one, Incident)]
+        if all((one.service, one.metric_name) in kpis for one in others):
+            return
+        set_aside(self.log.path)
+        warn(f"{self.log.path} is of another release file; it is kept beside, and begun anew.")
+        self.log = Log(self.log.path)
 
     def _whole(self, one: Finding, also: Iterable[Finding]) -> Finding:
         """The finding with whether it lies in maintenance; an incident with its anomalies, of those that were found
@@ -233,9 +267,21 @@ class Watcher:
             incident = placed(one, self.release)
             if isinstance(incident, Incident):
                 told = self._announcer.told(incident.id)
+                if told is None and (same := self._told_before(incident)) is not None:
+                    incident, told = incident.model_copy(update={"id": same.id}), same.severity
                 if told is not None or (not incident.in_maintenance and incident.end >= self.begun):
                     for notification in notifications(incident, told, self.release, self.until):
                         self._announcer.put(notification)
+
+    def _told_before(self, incident: Incident) -> Incident | None:
+        """The incident as it was told before a stop, if it begins at another step since, by samples that came late."""
+        found = {one.id for one in (*self._over, *self.stream.ongoing()) if isinstance(one, Incident)}
+        for last in self._announcer.unresolved():
+            one = last.incident
+            overlaps = one.start < incident.end and incident.start < one.end
+            if one.service == incident.service and one.id not in found and overlaps:
+                return one
+        return None
 
     def _publish(self, services: Iterable[str]) -> dict[str, AnomalyEvents]:
         ongoing = by_service(self.release, self.stream.ongoing())
