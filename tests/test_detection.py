@@ -483,6 +483,9 @@ def test_without_history_the_first_samples_since_ga_warm_it_up():
     events = scored([sessions(0), sessions(1)], PROMPT)
     assert events.scored["db_connections"] == 48 - 20
     assert events.detector["scored_from"] == "GA, without history to warm up with"
+    assert events.warnings[0] == (
+        "without a day of history, joint evidence is told from 2025-11-19T01:00:00Z on; before, only what users feel"
+    )
 
 
 def test_no_days_are_said():

@@ -15,7 +15,7 @@ from observability.detection.episodes import GRADED
 from observability.detection.stream import Scoring, Stream, settings
 from observability.events import Anomaly, AnomalyEvents, Finding, Incident, NewLevel
 from observability.kpi import part
-from observability.model import Array, Samples, Window
+from observability.model import Array, Samples, Window, format_instant
 
 UNTOLD = {".earlier": 0.0, ".seen": 1.0}  # what a column stands for on a day that has none of it
 BLOCK = 1000  # steps that are scored before it is told how much is done
@@ -85,6 +85,7 @@ def told_events(stream: Stream, service: str, found: Sequence[Finding], is_warm:
         new_levels=tuple(sorted(levels, key=lambda level: (level.since, level.metric_name, level.channel))),
         incidents=tuple(sorted(incidents, key=lambda incident: incident.start)),
         warnings=(
+            *_too_early(stream, service),
             *(text for one in stream.channels for text in _out_of_reach(one)),
             *(text for index in stream.own[service] for text in _silent(stream, index)),
         ),
@@ -124,6 +125,14 @@ def placed(found: Finding, release: Release) -> Finding:
         first, last = found.start, found.end - step
         inside = any(one.overlaps(first, first + step) and one.overlaps(last, last + step) for one in windows)
     return found.model_copy(update={"in_maintenance": inside})
+
+
+def _too_early(stream: Stream, service: str) -> Iterator[str]:
+    """That incidents were missed for want of history."""
+    begun = stream.joint_from(service)
+    if begun is not None and begun > stream.steps.time(stream.first):
+        when = format_instant(begun)
+        yield f"without a day of history, joint evidence is told from {when} on; before, only what users feel"
 
 
 def _silent(stream: Stream, index: int) -> Iterator[str]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -123,6 +123,13 @@ class Stream:
     def is_warm(self, service: str) -> bool:
         """Whether anything of the service was seen before ``since``."""
         return bool((self._seen > self.present)[self.own[service]].any())
+
+    def joint_from(self, service: str) -> datetime | None:
+        """From when on the service's KPIs are joint evidence; None where none was seen yet."""
+        bank, number = self.gathering.bank, self.release.services.index(service)
+        if not bank.of_services[joint.STEPS, number]:
+            return None
+        return datetime.fromtimestamp(float(bank.of_services[joint.SINCE, number]) + bank.warm_up_s, UTC)
 
     @property
     def is_portable(self) -> bool:
