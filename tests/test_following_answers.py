@@ -140,6 +140,17 @@ def test_a_query_that_is_refused_leaves_the_others_alone():
     assert shop(one.read()) == {"requests": [60.0], "cpu": [165.0]}
 
 
+def test_that_all_queries_are_refused_is_the_servers_trouble():
+    """Nothing was read then: the same window is read when it is over."""
+    one = reader({"requests": [steady()], "cpu": [({"service": "shop"}, EVERY_15_S, EVERY_15_S)]}, REQUESTS, CPU)
+    one.read()
+    one.store.refused = {"requests": "query 'requests': HTTP 422", "cpu": "query 'cpu': HTTP 422"}
+    with pytest.raises(SourceError, match=r"^query 'requests': HTTP 422$"):
+        one.follower.read(window(one.until, one.until + 1))
+    one.store.refused = {}
+    assert shop(one.read()) == {"requests": [60.0], "cpu": [105.0]}
+
+
 def test_series_that_appeared_while_their_query_was_refused_have_a_past():
     """What is known of the pod's errors is no evidence of its requests, which nobody asked for."""
     errors = Query(name="errors", type="counter", promql="errors_total")
@@ -242,6 +253,34 @@ def test_a_server_whose_data_ends_is_old():
     )
     raw["requests"], raw["up"] = [steady()], [steady()]
     assert shop(one.read()) == {"requests": [105.0]}
+
+
+def test_a_server_that_lags_by_three_minutes_is_waited_for():
+    """Its steps are read when they have come, and not before: they are whole then."""
+    raw = {"requests": [steady()], "up": [steady()]}
+    expected = followed(Store({**raw}), plan(REQUESTS), [10, 11, 12, 13, 14])
+    one = reader(raw, REQUESTS)
+    one.read(10)
+    for end in (11, 12, 13, 14):
+        raw["requests"] = raw["up"] = [steady(until=60.0 * end - 180 + 1)]
+        one.store.clock = GA + timedelta(minutes=end)
+        with pytest.raises(SourceError, match=r"its newest sample is of .*, 3 min before the end of the step"):
+            one.read()
+        raw["requests"] = raw["up"] = [steady(until=60.0 * end + 1)]
+        one.read()
+    assert_same(one.columns(), expected, plan(REQUESTS))
+
+
+@pytest.mark.parametrize("phase", [1, 30, 59])
+def test_a_scrape_interval_of_a_minute_is_no_lag(phase):
+    """Whenever in the minute it is, at steps of 15 s, and although a service falls silent."""
+    times = EVERY_15_S[::4] + phase
+    raw = {"requests": [steady(until=600.0)], "up": [(POD, times, times)]}
+    one = Reader(Store(raw), Plan(("shop",), "service", 15, (REQUESTS,)))
+    one.read(40)
+    for _ in range(20):
+        one.store.clock = GA + timedelta(seconds=15 * (one.until + 1))
+        assert shop(one.read()) == {}
 
 
 def test_services_that_fall_silent_are_no_old_data():

@@ -145,6 +145,57 @@ class TestWhen:
         assert (one.threshold, span(one)) == (8, (0, 0, 1))
         assert strict.ongoing() == []
 
+    def test_the_threshold_after_the_merge_time_is_another_one(self):
+        """The first is held open by its suspect: eleven steps after its last hot one, ten are no reason to split."""
+        for gap, expected in ((9, [(0, 0, 10)]), (10, [(0, 0, 10), (11, 11, 11)])):
+            over, ongoing = found_in([20, *[0] * gap, 15, *QUIET], alarmed=range(gap + 1))
+            assert [span(one) for _, one in over] == expected
+            assert ongoing == []
+            assert over[0][1].score == 20
+        assert over[0][0] == 11
+
+    def test_steps_without_a_sample_of_a_suspect_are_not_calm(self):
+        """Nine calm steps, silence, and the tenth; that another KPI has samples says nothing of the suspect."""
+        for silent in ([NAN] * 4, [NAN, 7, 7, 7]):
+            there = [*[[7] * 4] * 10, *[silent] * 50, *[[7] * 4] * 3]
+            ((known, one),), _ = found_in([10, *[0] * 62], values=there)
+            assert (known, span(one)) == (60, (0, 0, 0))
+            assert found_in([10, *[0] * 59], values=there[:60])[1] == [one.model_copy(update={"ongoing": True})]
+
+    def test_where_none_is_a_suspect_any_sample_shows_that_it_is_calm(self):
+        told, there = [[0, 0, 0, 1]] * 12, [[NAN, NAN, NAN, 7]] * 12
+        ((known, _),), _ = found_in([10, *[0] * 11], evidence=told, values=there)
+        assert known == 10
+
+    @pytest.mark.parametrize(("step_s", "merge"), [(5, 120), (60, 10), (90, 7), (3600, 6)])
+    def test_ten_minutes_or_six_steps_are_one_incident(self, step_s, merge):
+        for gap, number in ((merge - 1, 1), (merge, 2)):
+            evidence, values = evidence_of([10, *[0] * gap, 10, *[0] * merge])
+            watched = Incidents(["shop"], SHOP, numbers(0, 0, 0, 0), Steps(T0, step_s), 0, 10.0)
+            assert len(watched.take(0, values, evidence)) == number
+
+    @pytest.mark.parametrize(
+        ("between", "begun"), [([9, 9], 13), ([9, 4], 13), ([4, 9], 12), ([0, 5], 12), ([0, 0], 13)]
+    )
+    def test_the_next_one_begins_after_the_evidence_has_fallen_below_half(self, between, begun):
+        """The first is over at step 10; what was never below half since then is no beginning of another one."""
+        (_, (_, other)), _ = found_in([10, *[9] * 10, *between, 10, *QUIET])
+        assert span(other) == (begun, 13, 13)
+
+    def test_what_had_fallen_by_the_end_of_the_one_before_counts_at_once(self):
+        (_, (_, other)), _ = found_in([10, *[0] * 10, 5, 10, *QUIET])
+        assert span(other) == (11, 12, 12)
+
+    def test_another_service_changes_nothing(self):
+        """One that always has half of the threshold."""
+        scores = np.array([10, *[0] * 20, 5, 10, *QUIET], dtype=float)
+        joint = np.stack([scores, np.full(scores.size, 5.0)], axis=1)
+        watched = Incidents(["shop", "cart"], [*SHOP[:2]], numbers(0, 1), STEPS, 0, 10.0)
+        nothing = np.zeros((scores.size, 2))
+        found = watched.take(0, nothing, Evidence(joint, 0 * joint, nothing, nothing, nothing > 0))
+        assert [span(one) for _, _, one in found] == [span(one) for _, one in found_in(scores)[0]]
+        assert span(found[1][2]) == (21, 22, 22)
+
     def test_its_id_stays_from_its_first_step_on(self):
         scores, watched, ids = [0, 6, 12, 3, 12, 0, 9, 0, 11, *QUIET], incidents(), []
         evidence, values = evidence_of(scores)
@@ -233,6 +284,12 @@ class TestWhose:
         assert one.suspects == ()
         assert one.earliest is None
 
+    def test_what_follows_the_threshold_counts_for_the_one_that_it_opens(self):
+        """Steps 11 to 13: 4 + 2 + 2, and 1 + 3 + 0. The first one never fell below half, and was over at step 10."""
+        told = [*[[9, 0, 0, 0]] * 11, [4, 1, 0, 0], [2, 3, 0, 0], [2, 0, 0, 0], *[[0] * 4] * 12]
+        (_, (_, other)), _ = found_in([10, *[9] * 10, 12, 6, 5, *QUIET], evidence=told)
+        assert [suspect.share for suspect in other.suspects] == pytest.approx([8 / 12, 4 / 12])
+
     def test_the_next_one_begins_with_nothing(self):
         told = [[9, 0, 0, 0], *[[9] * 4] * 11, [0, 0, 9, 0], *[[9] * 4] * 12]
         (_, (_, other)), _ = found_in([20, *[0] * 11, 20, *QUIET], evidence=told)
@@ -243,45 +300,59 @@ class TestWhose:
 # However time is cut: against a plain twin of the rule.
 
 
-def incidents_naive(scores, is_suspect, alarmed, first, threshold):
+def incidents_naive(scores, is_suspect, alarmed, silent, first, threshold):
     """First step, noticed, last one, and the step by which it was known to be over, None where it is not."""
-    told, begun, noticed, last, suspects = [], None, None, None, set()
+    told, begun, noticed, hot, last, calm, stale, suspects = [], None, None, None, None, 0, False, set()
     for step, score in enumerate(scores):
-        if noticed is None and score < threshold / 2:
-            begun, suspects = None, set()
-            continue
-        if score >= threshold / 2:
-            begun = step if begun is None else begun
-            suspects |= is_suspect[step]
-        if score >= threshold and step >= first:
-            noticed, last = step if noticed is None else noticed, step
-        if noticed is not None and suspects & alarmed[step]:
-            last = step
-        if noticed is not None and step - last >= 10:
+        if noticed is not None and score >= threshold and step - hot > 10:
             told.append((max(begun, first), noticed, last, step))
             begun, noticed, suspects = None, None, set()
+        stale = stale and threshold / 2 <= score < threshold
+        if score >= threshold / 2 and not stale:
+            begun = step if begun is None else begun
+            suspects |= is_suspect[step]
+        elif noticed is None:
+            begun, suspects = None, set()
+        is_hot = score >= threshold and step >= first
+        if is_hot:
+            noticed, hot = step if noticed is None else noticed, step
+        is_on = is_hot or suspects & alarmed[step]
+        last = step if noticed is not None and is_on else last
+        is_seen = (suspects or {0, 1, 2, 3}) - silent[step]
+        calm = 0 if is_on else calm + bool(is_seen)
+        if noticed is not None and calm >= 10:
+            told.append((max(begun, first), noticed, last, step))
+            begun, noticed, stale, suspects = None, None, score >= threshold / 2, set()
     if noticed is not None:
         told.append((max(begun, first), noticed, last, None))
     return told
 
 
-STEP_OF = st.tuples(
+STEPS_OF = st.tuples(
+    st.integers(1, 12),
     st.sampled_from([0, 0, 0, 0, 4.9, 5, 9.9, 10, 30]),
-    st.sets(st.integers(0, 3)),
+    st.sets(st.integers(0, 3), max_size=2),
     st.sets(st.integers(0, 3), max_size=1),
+    st.one_of(st.just(set()), st.sets(st.integers(0, 3))),
 )
 
 
-@settings(max_examples=200, deadline=None)
-@given(steps=st.lists(STEP_OF, min_size=1, max_size=60), first=st.integers(0, 20), cuts=st.sets(st.integers(1, 59)))
-def test_it_is_its_plain_twin_however_time_is_cut(steps, first, cuts):
-    scores = [score for score, _, _ in steps]
-    told = [[FAR if kpi in suspects else 0.5 for kpi in range(4)] for _, suspects, _ in steps]
-    evidence, values = evidence_of(scores, evidence=told)
-    for step, (_, _, alarmed) in enumerate(steps):
-        evidence.alarmed[step, list(alarmed)] = True
+@settings(max_examples=300, deadline=None)
+@given(runs=st.lists(STEPS_OF, min_size=1, max_size=12), first=st.integers(0, 20), cuts=st.sets(st.integers(1, 143)))
+def test_it_is_its_plain_twin_however_time_is_cut(runs, first, cuts):
+    steps = [step for length, *step in runs for _ in range(length)]
+    scores, far, alarmed, silent = zip(*steps, strict=True)
+    is_suspect = [kpis - gone for kpis, gone in zip(far, silent, strict=True)]
+    told = [
+        [0 if kpi in gone else FAR if kpi in kpis else 0.5 for kpi in range(4)]
+        for kpis, gone in zip(far, silent, strict=True)
+    ]
+    there = [[NAN if kpi in gone else 7.0 for kpi in range(4)] for gone in silent]
+    evidence, values = evidence_of(scores, evidence=told, values=there)
+    for step, kpis in enumerate(alarmed):
+        evidence.alarmed[step, list(kpis)] = True
     watched, found = incidents(first), []
-    for begin, end in zip([0, *sorted(cuts)], [*sorted(cuts), 60], strict=True):
+    for begin, end in zip([0, *sorted(cuts)], [*sorted(cuts), 144], strict=True):
         if begin >= len(steps):
             break
         block = slice(begin, end)
@@ -295,7 +366,7 @@ def test_it_is_its_plain_twin_however_time_is_cut(steps, first, cuts):
         other.remember({name: array.copy() for name, array in watched.memory().items()})
         watched = other
     found += [(*span(one), None) for one in watched.ongoing()]
-    assert found == incidents_naive(scores, [s for _, s, _ in steps], [a for _, _, a in steps], first, 10.0)
+    assert found == incidents_naive(scores, is_suspect, alarmed, silent, first, 10.0)
 
 
 # Symptoms, and which deviations are some.
@@ -345,6 +416,12 @@ class TestSymptoms:
 
     def test_what_does_not_count_for_the_service_is_none(self):
         assert gathered(9.0, 1.0, 50.0, counts=False) == (0, 0)
+
+    @pytest.mark.parametrize(("value", "told"), [(0.0, 4.0), (10.0, 4.0), (10.1, 0.0), (50.0, 0.0), (900.0, 0.0)])
+    def test_traffic_that_is_gone_is_one(self, value, told):
+        """At a tenth of what was expected; that it rises, or falls by half, is none."""
+        assert BASE.kpis["request_rate"].category == "traffic"
+        assert gathered(value, 100.0, 50.0, kpi="request_rate")[0] == pytest.approx(told)
 
     def test_what_may_go_either_way_is_none(self):
         for value in (9.0, 900.0):

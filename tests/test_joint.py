@@ -90,6 +90,23 @@ class TestByHand:
         bank.step(START + 80 * MINUTE, np.array([10 + 3 * scale, 20.0, 5.0]))
         assert bank.of_services[3, 0] == pytest.approx((math.log(4) ** 1.5 / 2) ** (1 / 1.5), rel=1e-6)
 
+    def test_few_of_the_kpis_say_nothing_of_the_service_until_they_are_all_there_is(self):
+        """Of four, two are half and are scored. One is when 4 exp(−t/day) ≤ 2: 998.1 minutes after the step 599.
+        Until then nothing is learned of the service; the KPI learns."""
+        table = noise(1601, 4)
+        table[600:602, 2:] = NAN
+        table[602:, 1:] = NAN
+        table[610, 0] = 1e6
+        bank, steps, scores = JointBank(services(0, 0, 0, 0), **EARLY), [], []
+        for step, row in enumerate(table):
+            scores.append(bank.step(START + MINUTE * step, row).score[0])
+            steps.append(bank.of_services[2, 0])
+        assert steps[599:602] == [599, 600, 601]
+        assert steps[602:1598] == [601] * 996
+        assert scores[602:1598] == [0] * 996
+        assert steps[1598] == 602
+        assert bank.state[0].tolist() == [1601, 602, 600, 600]
+
     def test_the_hour_of_the_day_speaks_for_what_it_knows(self):
         """Two samples an hour: an hour's mean goes half of the way to each, as 1 − (1 − 0.75)^½ = ½."""
         bank = JointBank(services(0), hour_rate=0.75)

@@ -24,7 +24,7 @@ from werkzeug import Request, Response
 from observability.errors import ConfigError
 from observability.events import Notification
 from observability.notify import Notify
-from observability.watching import posting
+from observability.watching import outbox, posting
 from observability.watching.delivery import Pace
 from observability.watching.outbox import FILE
 from observability.watching.posting import Failure
@@ -618,6 +618,28 @@ def test_an_outbox_that_is_deleted_meanwhile(httpserver: HTTPServer, tmp_path: P
             running.put(notification("other"))
         failures = next(iter(running.failures().values()))
         until(lambda: next(iter(running.failures().values())) > failures + 2)
+
+
+def test_what_is_over_and_was_cleared_away_while_a_receiver_was_none_is_no_failure(
+    httpserver: HTTPServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is taken out of the release file for a while, with notifications that it had not got."""
+    httpserver.expect_request("/hook").respond_with_data(status=500)
+    with sinks(tmp_path, webhooks=[hook(httpserver)]) as running:
+        running.put(notification())
+        running.put(notification(status="resolved"))
+        until(lambda: bool(httpserver.log))
+    monkeypatch.setattr(outbox, "LARGE", 1)
+    outbox.Outbox(tmp_path).shrink(10)
+    httpserver.clear()
+    httpserver.expect_request("/hook").respond_with_data()
+    told = Told()
+    with sinks(tmp_path, told, webhooks=[hook(httpserver)]) as running:
+        until(none_pending(running))
+        running.put(notification("checkout-2"))
+        until(none_pending(running))
+    assert told == []
+    assert ids(httpserver) == ["checkout-2/open/high"]
 
 
 # Alertmanager

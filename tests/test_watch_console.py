@@ -7,9 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from observability.model import Samples, Window
+from observability.sources import Followed
 from observability.watching.console import Console, line
-from tests.notifications import incident, notification
-from tests.watched import sinks_of
+from observability.watching.watcher import Taken
+from tests.notifications import START, incident, notification
+from tests.test_stream import STEP
+from tests.watched import START as BEGUN
+from tests.watched import run, sinks_of, watcher_in
 
 
 def console(tmp_path: Path, is_live: bool = True) -> Console:
@@ -53,3 +58,37 @@ class Closed:
         raise BrokenPipeError(errno.EPIPE, "Broken pipe")
 
     def flush(self) -> None: ...
+
+
+def warned(*texts: str) -> Taken:
+    """Two services that the source warns of alike."""
+    window = Window(start=START, end=START + STEP)
+    samples = {name: Samples(name, window, 1800, {}, texts) for name in ("shop", "cart")}
+    return Taken(window, 1, 0, Followed(samples))
+
+
+def test_a_warning_of_the_source_is_told_once_whatever_its_numbers(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told = console(tmp_path)
+    told._tell_warnings(warned("requests: it returned 2,400 series, and 20 in the step before"))
+    told._tell_warnings(warned("requests: it returned 99 series, and 1.5 in the step before", "cpu: a store is away"))
+    told._tell_warnings(warned("errors: it returned 99 series, and 1.5 in the step before"))
+    assert capsys.readouterr().err.splitlines() == [
+        "warning: requests: it returned 2,400 series, and 20 in the step before.",
+        "warning: cpu: a store is away.",
+        "warning: errors: it returned 99 series, and 1.5 in the step before.",
+    ]
+
+
+def test_a_look_at_the_past_prints_the_incidents_that_are_open_at_its_end(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    watching = watcher_in(tmp_path / "watched")
+    run(watching, BEGUN + 303 * STEP)
+    ongoing = watching.open_incidents()
+    assert ongoing
+    console(tmp_path, is_live=False).ended(watching)
+    assert capsys.readouterr().out.splitlines() == [line(one, "open") for one in ongoing]
+    console(tmp_path).ended(watching)
+    assert capsys.readouterr().out == ""

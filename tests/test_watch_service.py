@@ -203,6 +203,20 @@ def test_it_does_not_knock_too_often(tmp_path: Path) -> None:
     assert {later - earlier for earlier, later in itertools.pairwise(failed)} == {timedelta(seconds=PAUSE_S)}
 
 
+@pytest.mark.parametrize("hint", ["; run the command again later", ", or run it again", "; run it again then", ""])
+def test_who_tries_again_tells_nobody_to(tmp_path: Path, hint: str) -> None:
+    live = Live(tmp_path)
+
+    def trouble(window: Window) -> None:
+        if live.clock.now < LATE + HOUR:
+            raise SourceError(f"http://prom:9090 answers 503; see its log{hint}.")
+
+    live.trouble = trouble
+    live.run()
+    told = "http://prom:9090 answers 503; see its log; trying again, what is missed is read as soon as it answers."
+    assert live.said[0] == told
+
+
 def test_a_source_that_comes_and_goes(undisturbed: Path, tmp_path: Path) -> None:
     """It fails at every step, once: that is told once an hour."""
     live, failed = Live(tmp_path), set[Window]()

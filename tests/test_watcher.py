@@ -21,13 +21,13 @@ import pytest
 from observability.artifacts import SEVERITIES
 from observability.definitions import Maintenance
 from observability.detection.anomalies import score_release
-from observability.errors import ConfigError
+from observability.errors import ConfigError, SourceError
 from observability.events import AnomalyEvents, Notification
 from observability.layout import ANOMALIES, WATCH
 from observability.model import Samples, Window
-from observability.watching import checkpoint
+from observability.watching import checkpoint, watcher
 from observability.watching.watcher import notifications
-from tests.notifications import incident
+from tests.notifications import incident, notification
 from tests.test_stream import GA, RELEASE, SERVICES, START, STEP, STEPS, samples
 from tests.watched import (
     DELAY,
@@ -40,6 +40,7 @@ from tests.watched import (
     notified_in,
     run,
     service_of,
+    sinks_of,
     watcher_in,
 )
 
@@ -249,6 +250,147 @@ def test_who_was_told_of_an_incident_is_told_that_it_is_over(tmp_path: Path) -> 
     resolved = {told.incident.id for told in notified_in(tmp_path) if told.status == "resolved"}
     assert opened
     assert opened <= resolved
+
+
+def test_an_incident_that_begins_at_another_step_keeps_the_id_that_it_was_told_under(
+    undisturbed: Found, tmp_path: Path
+) -> None:
+    """As after a stop, with samples that had come late."""
+    real = next(told.incident for told in undisturbed.notified if told.incident.service == "shop")
+    sinks = sinks_of(tmp_path)
+    before = real.model_copy(update={"id": "shop/incident/before", "start": real.start - STEP, "ongoing": True})
+    opened = Notification(id=f"{before.id}/open", status="open", at=before.noticed, release="r", incident=before)
+    assert sinks.put(opened)
+    run(watcher_in(tmp_path, announcer=sinks))
+    told = [one for one in notified_in(tmp_path) if one.incident.id in (real.id, before.id)]
+    assert {one.incident.id for one in told} == {before.id}
+    assert [one.status for one in told if one.status != "escalated"] == ["open", "resolved"]
+    assert told[-1].incident.start == real.start
+
+
+def test_what_was_told_of_steps_that_are_not_scored_again_yet_is_not_settled(tmp_path: Path) -> None:
+    """Told at step 200 before a stop, and it goes on from an earlier one."""
+    sinks, at = sinks_of(tmp_path), START + 200 * STEP
+    gone = notification("shop/incident/gone", start=at - timedelta(minutes=2), ongoing=True, service="shop")
+    assert gone.at == at
+    assert sinks.put(gone)
+    watching = watcher_in(tmp_path, announcer=sinks)
+    for until, is_settled in ((199, False), (200, True)):
+        run(watching, START + until * STEP)
+        assert watching.settle() is is_settled
+        assert [one.incident.id for one in sinks.unresolved()] == ([] if is_settled else [gone.incident.id])
+
+
+# Logs, files, windows
+
+
+RENAMED = RELEASE.model_copy(update={"services": ("store", "cart")})
+WITHOUT = RELEASE.model_copy(
+    update={"kpis": {name: kpi for name, kpi in RELEASE.kpis.items() if name != "db_connections"}}
+)
+
+
+@pytest.mark.parametrize(("release", "kinds"), [(RENAMED, "all"), (WITHOUT, "all"), (RENAMED, "incidents")])
+def test_a_log_of_another_release_file_is_kept_aside(
+    undisturbed: Found, tmp_path: Path, release: Any, kinds: str
+) -> None:
+    """Without a checkpoint that would have said so."""
+    folder = tmp_path / WATCH
+    folder.mkdir()
+    lines = [line for line in undisturbed.log if kinds == "all" or '"kind": "incident"' in line]
+    content = "".join(f"{line}\n" for line in lines)
+    assert content
+    (folder / "log.jsonl").write_text(content)
+    warned: list[str] = []
+    watching = watcher_in(tmp_path, release=release, warnings=warned)
+    assert warned == [f"{folder}/log.jsonl is of another release file; it is kept beside, and begun anew."]
+    assert (folder / "log.jsonl.1").read_text() == content
+    assert watching.log.found == []
+
+
+def test_a_log_of_the_same_release_file_is_gone_on_with(undisturbed: Found, tmp_path: Path) -> None:
+    in_windows(tmp_path, 48)
+    (tmp_path / WATCH / checkpoint.FILE).unlink()
+    warned: list[str] = []
+    run(watcher_in(tmp_path, warnings=warned))
+    assert warned == []
+    Found(tmp_path).assert_is(undisturbed)
+
+
+@pytest.mark.parametrize("which", ["_published", "_state"])
+def test_files_that_cannot_be_written_stop_neither_scoring_nor_notifications(
+    undisturbed: Found, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, which: str
+) -> None:
+    """Events, or the checkpoint: for 200 steps there is no room for them, and it is told each hour that it lasts."""
+    watching, said, seen = watcher_in(tmp_path, Source(points=150_000)), list[str](), set[tuple[bool, bool]]()
+    store: Any = getattr(watching, which)
+    monkeypatch.setattr(store, "write", refusing(store.write, watching))
+    monkeypatch.setattr(store, "write_bytes", refusing(store.write_bytes, watching))
+
+    def took(*_: Any) -> None:
+        is_refused = 200 <= watching.stream.done < 400
+        seen.add((is_refused, service.health()[0]))
+        if is_refused:
+            told.append(len(notified_in(tmp_path)))
+
+    told: list[int] = []
+    service = service_of(watching, Clock(END + DELAY), said, took=took)
+    service.run()
+    assert (False, True) in seen
+    assert (True, False) in seen
+    assert (False, False) not in seen
+    assert said[0] == "events cannot be written: no room; trying again, nothing is lost."
+    assert said[-1].startswith("working again")
+    assert told[-1] > told[0]
+    Found(tmp_path).assert_is(undisturbed)
+
+
+def refusing(write: Callable[..., Any], watching: Any) -> Callable[..., Any]:
+    tries = itertools.count()
+
+    def call(*arguments: Any) -> Any:
+        if 200 <= watching.stream.done < 400:
+            assert next(tries) < 1000, "it waits for them"
+            raise ConfigError("events cannot be written: no room.")
+        return write(*arguments)
+
+    return call
+
+
+def test_events_are_written_of_so_many_services_a_step_those_with_open_incidents_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a hundred that changed, and two more that are next in turn: 100 / 60, rounded up."""
+    names = tuple(f"s{number:02}" for number in range(100))
+    watching = watcher_in(tmp_path, release=RELEASE.model_copy(update={"services": names}))
+    monkeypatch.setattr(watcher, "PUBLISHED_AT_ONCE", 40)
+    monkeypatch.setattr(watching.stream, "done", watching.stream.first + 1)
+    monkeypatch.setattr(watching, "checkpoint", lambda: None)
+    written: list[set[str]] = []
+    monkeypatch.setattr(watching, "_publish", written.append)
+    for _ in range(3):
+        watching._write_state([incident(service="s77"), incident(service="s50")])
+    assert written == [
+        {"s50", "s77", *names[:38], "s00", "s01"},
+        {*names[38:50], *names[51:77], *names[78:80], "s02", "s03"},
+        {*names[80:], "s04", "s05"},
+    ]
+
+
+def test_after_an_error_of_the_source_the_next_window_is_half_as_long(tmp_path: Path) -> None:
+    """Until the server answers; then they grow again."""
+
+    def trouble(window: Window) -> None:
+        if window.end - window.start > 10 * STEP:
+            raise SourceError("too much.")
+
+    source = Source(trouble)
+    watching = watcher_in(tmp_path, source)
+    for _ in range(3):
+        with pytest.raises(SourceError):
+            watching.take(watching.due(END, END))
+    watching.take(watching.due(END, END))
+    assert [(window.end - window.start) // STEP for window in source.tried] == [60, 30, 15, 7]
 
 
 # Killed

@@ -156,18 +156,19 @@ class Incidents:
         scores = np.maximum(found.joint, self.threshold * found.symptom)
         for step in range(len(values)):
             number = first + step
-            if (self._rows.begun < 0).all() and not (scores[step] >= self.threshold / 2).any():
+            rows = self._rows
+            if (rows.begun < 0).all() and not rows.stale.any() and not (scores[step] >= self.threshold / 2).any():
                 continue  # nothing is on, and nothing begins
-            over += self._close(number, self._is_another(number, scores[step]))
+            over += self._close(number, self._is_another(number, scores[step]), scores[step])
             self._gather(number, scores[step], values[step], found.evidence[step], found.expected[step])
             self._move(number, scores[step], values[step], found.alarmed[step])
-            over += self._close(number, (self._rows.noticed >= 0) & (self._rows.calm >= self._merge))
+            over += self._close(number, (rows.noticed >= 0) & (rows.calm >= self._merge), scores[step])
         return over
 
-    def _close(self, number: int, services: NDArray[np.bool_]) -> list[tuple[int, int, Incident]]:
+    def _close(self, number: int, services: NDArray[np.bool_], scores: Array) -> list[tuple[int, int, Incident]]:
         found = [(number, service, self._incident(service, False)) for service in np.flatnonzero(services).tolist()]
         self._forget(services)
-        self._rows.stale[services] = 1.0
+        self._rows.stale[services & (scores >= self.threshold / 2)] = 1.0
         return found
 
     def _is_another(self, number: int, scores: Array) -> NDArray[np.bool_]:
@@ -195,8 +196,8 @@ class Incidents:
         """Sum up the evidence where it is above half of the threshold: in a day that an incident is held open, what is
         usual of each KPI would add up to more than what the incident is from."""
         rows, high = self._rows, scores >= self.threshold / 2
-        rows.stale[~high] = 0.0
-        high &= (rows.stale == 0) | (scores >= self.threshold)
+        rows.stale[~high | (scores >= self.threshold)] = 0.0
+        high &= rows.stale == 0
         self._forget(~high & (rows.noticed < 0))
         np.copyto(rows.begun, number, where=high & (rows.begun < 0))
         of_series = high[self._services]

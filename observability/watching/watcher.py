@@ -242,8 +242,11 @@ class Watcher:
     def _check_log(self, warn: Callable[[str], None]) -> None:
         """Without a checkpoint, only what is found can tell that a log is of another release file."""
         kpis = {(subject.service, subject.kpi.name) for subject in self.stream.subjects}
-        others = [one for one in self.log.found if not isinstance(one, Incident)]
-        if all((one.service, one.metric_name) in kpis for one in others):
+        services = set(self.release.services)
+        if all(
+            one.service in services if isinstance(one, Incident) else (one.service, one.metric_name) in kpis
+            for one in self.log.found
+        ):
             return
         set_aside(self.log.path)
         warn(f"{self.log.path} is of another release file; it is kept beside, and begun anew.")

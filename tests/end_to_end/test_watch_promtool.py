@@ -20,10 +20,14 @@ tests:
       - {series: 'up{job="postga-watch"}', values: '1x20 0x20'}
       - {series: 'postga_watch_lag_seconds', values: '30x20 60+60x20'}
       - {series: 'postga_watch_notifications_pending{sink="webhook"}', values: '0x20 2x20'}
+      - {series: 'postga_watch_samples_total', values: '0+9x20 180x20'}
+      - {series: 'postga_watch_query_failures_total{query="cpu"}', values: '0x20 1+1x20'}
     alert_rule_test:
       - {eval_time: 20m, alertname: PostgaWatchDown}
       - {eval_time: 20m, alertname: PostgaWatchLags}
       - {eval_time: 20m, alertname: PostgaWatchCannotNotify}
+      - {eval_time: 20m, alertname: PostgaWatchScoresNothing}
+      - {eval_time: 20m, alertname: PostgaWatchQueriesFail}
       - eval_time: 40m
         alertname: PostgaWatchDown
         exp_alerts: [{exp_labels: {job: postga-watch, severity: high}, exp_annotations: {summary: "DOWN"}}]
@@ -33,6 +37,12 @@ tests:
       - eval_time: 40m
         alertname: PostgaWatchCannotNotify
         exp_alerts: [{exp_labels: {sink: webhook, severity: high}, exp_annotations: {summary: "WAITING"}}]
+      - eval_time: 40m
+        alertname: PostgaWatchScoresNothing
+        exp_alerts: [{exp_labels: {severity: high}, exp_annotations: {summary: "NOTHING"}}]
+      - eval_time: 40m
+        alertname: PostgaWatchQueriesFail
+        exp_alerts: [{exp_labels: {query: cpu, severity: high}, exp_annotations: {summary: "REFUSED"}}]
 """
 
 
@@ -69,6 +79,8 @@ def test_the_rules_fire_when_they_should(tmp_path: Path) -> None:
     summaries = {
         "DOWN": "postga watch is not running. Nothing is lost; it reads what it missed when it is started again.",
         "LAGS": "postga watch is 20m 0s behind: its server does not answer, or has old data.",
+        "NOTHING": "postga watch has scored nothing for ten minutes: its server does not answer, or has no data.",
+        "REFUSED": "Query cpu cannot be used: its KPIs are not scored. The watcher's stderr says why.",
         "WAITING": "2 notifications for webhook have been waiting for ten minutes.",
     }
     text = WATCHED
