@@ -174,7 +174,7 @@ def test_memory_is_flat(tmp_path: Path) -> None:
             watcher.take(20)
             watcher.keep()
         watcher.checkpoint()
-        besides = {id(one) for one in (watcher.log, watcher._found, watcher._announcer, watcher._follower)}
+        besides = {id(one) for one in (watcher.log, watcher._announcer, watcher._follower)}
         sizes.append((size_of(vars(watcher), besides), (tmp_path / WATCH / checkpoint.FILE).stat().st_size))
     for (held, kept), (now, larger) in itertools.pairwise(sizes):
         assert now - held < 4_000

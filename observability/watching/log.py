@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable
+from array import array
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 from observability.errors import ConfigError
 from observability.events import Anomaly, Finding, Incident, NewLevel
@@ -20,6 +22,8 @@ KINDS: dict[str, type[Finding]] = {"anomaly": Anomaly, "new_level": NewLevel, "i
 class Log:
     """The findings so far, in the order in which they were known to be over. Only one process may write to it.
 
+    They stay on disk, and of each it is remembered where: a week of a thousand services has tens of thousands.
+
     What a crash has left of a line at the end is cut off: the watcher finds it again.
     """
 
@@ -27,8 +31,8 @@ class Log:
         """Raises ``ConfigError`` where it cannot be read or written, or is damaged elsewhere than at its end."""
         self.path = path
         self.size = 0  # bytes that are whole lines
-        self.found: list[Finding] = []
         self._known: set[str] = set()
+        self._places: dict[str, array[int]] = {}  # service → start and size of each of its lines
         try:
             content = path.read_bytes() if path.exists() else b""
             self._load(content)
@@ -48,10 +52,36 @@ class Log:
                 self._write(file.fileno(), text)
         except OSError as error:
             raise ConfigError(unwritable(str(self.path), error)) from None
-        self.size += len(text)
         for one in new:
-            self._take(one)
+            self._take(one, len(_line(one)))
         return new
+
+    @property
+    def found(self) -> list[Finding]:
+        """All of them, in their order."""
+        places = sorted(place for service in self._places for place in self._places_of(service))
+        return self._read(places)
+
+    def of(self, service: str) -> list[Finding]:
+        """Those of one service, in their order. Raises ``ConfigError`` where the file cannot be read any more."""
+        return self._read(self._places_of(service))
+
+    def _places_of(self, service: str) -> list[tuple[int, int]]:
+        flat = self._places.get(service, array("q"))
+        return list(zip(flat[::2], flat[1::2], strict=True))
+
+    def _read(self, places: Sequence[tuple[int, int]]) -> list[Finding]:
+        if not places:
+            return []
+        try:
+            with self.path.open("rb") as file:
+                lines = [_at(file, start, size) for start, size in places]
+        except OSError as error:
+            raise ConfigError(f"{self.path} cannot be read: {error.strerror or error}; restore the file.") from None
+        found = [_finding(line) for line in lines]
+        if None in found:
+            raise ConfigError(f"{self.path} is not as it was written; restore the file, or begin again with --anew.")
+        return [one for one in found if one is not None]
 
     def _load(self, content: bytes) -> None:
         """Take in the whole lines. What is none is the end, unless whole lines come after it."""
@@ -64,8 +94,7 @@ class Log:
                 raise ConfigError(
                     f"{where} is no finding; restore the file, or add --anew to begin again from the history."
                 )
-            self.size += len(lines[number])
-            self._take(found)
+            self._take(found, len(lines[number]))
 
     def _write(self, handle: int, text: bytes) -> None:
         """Where the last whole line ends: on a full disk, an attempt before may have written a part."""
@@ -75,10 +104,17 @@ class Log:
             text = text[os.write(handle, text) :]
         os.fsync(handle)
 
-    def _take(self, finding: Finding) -> None:
+    def _take(self, finding: Finding, size: int) -> None:
+        """Remember the line of so many bytes that comes next."""
         if key_of(finding) not in self._known:
             self._known.add(key_of(finding))
-            self.found.append(finding)
+            self._places.setdefault(finding.service, array("q")).extend((self.size, size))
+        self.size += size
+
+
+def _at(file: BinaryIO, start: int, size: int) -> bytes:
+    file.seek(start)
+    return file.read(size)
 
 
 def key_of(finding: Finding) -> str:

@@ -102,7 +102,6 @@ class Watcher:
         self.unwritten: ConfigError | None = None
         self._new: list[Finding] = []  # in the log, while the rest is not on disk
         self._resume(warn)
-        self._found = by_service(release, self.log.found)
         self._changed: set[str] = set(release.services)
         self._others = itertools.cycle(release.services)
         self._kept_at = self.stream.done
@@ -147,8 +146,6 @@ class Watcher:
         over = [self._whole(one, known) for one in self._over]
         new = self.log.append(over)
         self._new += new
-        for one in new:
-            self._found[one.service].append(one)
         self._announce_all([*over, *(self._whole(one, known) for one in ongoing)])
         try:
             self._write_state(ongoing)
@@ -258,7 +255,7 @@ class Watcher:
         told = placed(one, self.release)
         if not isinstance(told, Incident):
             return told
-        found = [*self._found[one.service], *(other for other in also if other.service == one.service)]
+        found = [*self.log.of(one.service), *(other for other in also if other.service == one.service)]
         anomalies = {str(other.id): other for other in found if isinstance(other, Anomaly)}
         return dressed(told, anomalies.values(), self.release)
 
@@ -292,7 +289,7 @@ class Watcher:
         ongoing = by_service(self.release, self.stream.ongoing())
         told = {}
         for service in services:
-            found = [*self._found[service], *ongoing[service]]
+            found = [*self.log.of(service), *ongoing[service]]
             told[service] = told_events(self.stream, service, found, self.stream.is_warm(service))
             self._published.write(self._layout.key(service, self._name), told[service])
         return told
