@@ -132,7 +132,9 @@ def _follow(release: Release, recording: Path | None, now: str | None, output_fi
     from observability import watch_release
 
     span = watch_release.span_of(release, None, now, recording)
-    options = watch_release.Options(commands.duration("--delay", "30s"), None, False, as_json, output_file.name)
+    options = watch_release.Options(
+        commands.duration("--delay", watch_release.DELAY), None, False, as_json, output_file.name
+    )
     watch_release.watch(release, span, recording, output_file.parent, options)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,23 +21,33 @@ LOCK = ".postga.lock"
 def alone_in(layout: Layout) -> Iterator[None]:
     """Make the layout's root, refuse to share it with another command, and clear away what killed ones left half
     written. The operating system drops the lock of a process that ends, in whatever way."""
-    from filelock import FileLock, Timeout
-
     folder = Path(layout.store.root)
     if re.match(r"\w+:/", layout.store.root):
         raise ConfigError(f"{folder} is a URL, and days are collected into local folders; name one of them.")
-    lock = FileLock(folder / LOCK, timeout=0)
+    taken = f"Another command is writing to {folder}; run this one again when it is done, or name another folder."
+    with locked(folder / LOCK, lambda: taken):
+        layout.store.clear_away(layout.folders)
+        yield
+
+
+@contextmanager
+def locked(path: Path, taken: Callable[[], str], patience_s: float = 0.0) -> Iterator[None]:
+    """Hold the lock, a file in a folder that is made for it.
+
+    Raises ``ConfigError``: what ``taken`` says if another process has held it for so long, or that the folder cannot be
+    used.
+    """
+    from filelock import FileLock, Timeout
+
+    lock = FileLock(path, timeout=patience_s)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True)
         lock.acquire()
     except Timeout:
-        raise ConfigError(
-            f"Another command is writing to {folder}; run this one again when it is done, or name another folder."
-        ) from None
+        raise ConfigError(taken()) from None
     except OSError as error:
-        raise ConfigError(_unusable(folder, error)) from None
+        raise ConfigError(_unusable(path.parent, error)) from None
     try:
-        layout.store.clear_away(layout.folders)
         yield
     finally:
         lock.release()

@@ -13,6 +13,7 @@ import typer
 
 from observability import commands
 from observability.commands import RecordingFlag, UrlFlag
+from observability.layout import ANOMALIES
 
 if TYPE_CHECKING:
     from observability.definitions import Release
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from observability.watching.sinks import Sinks
     from observability.watching.watcher import Taken, Watcher
 
-LISTEN = "127.0.0.1:9464"
+LISTEN, DELAY = "127.0.0.1:9464", "30s"
 NAMED = 5  # services; of more it is told how many there are
 FLUSH_S = 3.0  # for what is left to deliver when the watcher ends
 
@@ -72,7 +73,7 @@ def main(
     recording: RecordingFlag = None,
     start: StartFlag = None,
     end: EndFlag = None,
-    delay: DelayFlag = "30s",
+    delay: DelayFlag = DELAY,
     listen: ListenFlag = None,
     alertmanager: AlertmanagerFlag = None,
     webhook: WebhookFlag = None,
@@ -116,7 +117,7 @@ class Options:
     listen: str | None
     anew: bool
     as_json: bool
-    name: str = "anomaly_events.json"
+    name: str = ANOMALIES
 
 
 @dataclass(frozen=True)

@@ -101,10 +101,8 @@ def dressed(incident: Incident, anomalies: Iterable[Anomaly], release: Release) 
         for one in anomalies
         if one.metric_name in names and one.start and one.end and one.start < incident.end and incident.start < one.end
     ]
-    graded = [
-        SEVERITIES.index(one.severity) for one in members if one.channel in GRADED and not _is_better(one, release)
-    ]
-    severity = SEVERITIES[max(graded)] if graded else "medium"
+    graded = [one.severity for one in members if one.channel in GRADED and not _is_better(one, release)]
+    severity = max(graded, key=SEVERITIES.index, default="medium")
     ids = tuple(sorted(str(one.id) for one in members))
     return incident.model_copy(update={"severity": severity, "anomalies": ids})
 

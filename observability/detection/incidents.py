@@ -108,8 +108,8 @@ class _Rows:
     """What is known of the present. Of services: the steps in which the evidence began and reached the threshold, when
     it was at it last (``hot``) or a suspect was far from normal (``last``), −1 for none, how many steps were ``calm``
     since then, whether the evidence is that of an incident before and has not fallen since (``stale``), and the peak.
-    Of series, from ``gathered`` on: its sum, the step since when the series is a
-    suspect, its highest evidence, and the value and what was expected then."""
+    Of series, from ``gathered`` on: its sum, the step since when the series is a suspect, its highest evidence, and the
+    value and what was expected then."""
 
     begun: Array
     noticed: Array

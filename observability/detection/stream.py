@@ -76,7 +76,7 @@ class Stream:
         self.channels = [self._scoring(channel) for channel in release.channels]
         services = np.array([release.services.index(one.service) for one in self.subjects], dtype=np.intp)
         self.gathering = Gathering(self.subjects, services, self._counting())
-        threshold = release.incidents.threshold or self.gathering.bank.threshold
+        threshold = float(self.settings["incidents"]["threshold"])
         self.incidents = Incidents(release.services, self.subjects, services, self.steps, self.first, threshold)
 
     @property
@@ -126,10 +126,8 @@ class Stream:
 
     def joint_from(self, service: str) -> datetime | None:
         """From when on the service's KPIs are joint evidence; None where none was seen yet."""
-        bank, number = self.gathering.bank, self.release.services.index(service)
-        if not bank.of_services[joint.STEPS, number]:
-            return None
-        return datetime.fromtimestamp(float(bank.of_services[joint.SINCE, number]) + bank.warm_up_s, UTC)
+        begun = float(self.gathering.bank.scored_from[self.release.services.index(service)])
+        return datetime.fromtimestamp(begun, UTC) if math.isfinite(begun) else None
 
     @property
     def is_portable(self) -> bool:
@@ -178,9 +176,11 @@ class Stream:
         )
 
     def _scoring(self, channel: Channel) -> Scoring:
-        bank, threshold = bank_of(channel, len(self.subjects)), float(in_effect(channel)["threshold"])
+        threshold = float(self.settings["channels"][channel.name]["threshold"])
         episodes = Episodes(channel.name, threshold, self.subjects, self.steps, self.first)
-        return Scoring(channel, bank, episodes, np.zeros(len(self.subjects), dtype=np.int64))
+        return Scoring(
+            channel, bank_of(channel, len(self.subjects)), episodes, np.zeros(len(self.subjects), dtype=np.int64)
+        )
 
     def _values(self, services: Mapping[str, Samples], count: int) -> Table:
         values = np.full((count, len(self.subjects)), np.nan)

@@ -11,10 +11,9 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from observability.errors import ConfigError
+from observability.folder import locked
 from observability.layout import WATCH, Layout
 from observability.model import format_instant
-from observability.store import unwritable
 
 LOCK, OWNER = "lock", "owner"
 PATIENCE_S = 1.0  # for who only looks whether a watcher is at work
@@ -25,25 +24,19 @@ def only_watcher_in(layout: Layout) -> Iterator[Path]:
     """Make the watcher's folder and keep other watchers out of it; gives the folder. The operating system drops the
     lock of a process that ends, in whatever way."""
     folder = Path(layout.store.location(WATCH))
-    lock = FileLock(folder / LOCK, timeout=PATIENCE_S)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        lock.acquire()
-    except Timeout:
-        raise ConfigError(
-            f"Another watcher{_owner(folder)} is at work in {folder.parent}; stop it first, or name another folder."
-        ) from None
-    except OSError as error:
-        raise ConfigError(unwritable(str(folder), error)) from None
-    try:
+
+    def taken() -> str:
+        return f"Another watcher{_owner(folder)} is at work in {folder.parent}; stop it first, or name another folder."
+
+    with locked(folder / LOCK, taken, PATIENCE_S):
         me = f"process {os.getpid()} on {socket.gethostname()}, since {format_instant(datetime.now(UTC))}"
         with suppress(OSError):  # the lock holds without it, also on a full disk
             (folder / OWNER).write_text(me + "\n", encoding="utf-8")
-        yield folder
-    finally:
-        with suppress(OSError):
-            (folder / OWNER).unlink(missing_ok=True)
-        lock.release()
+        try:
+            yield folder
+        finally:
+            with suppress(OSError):
+                (folder / OWNER).unlink(missing_ok=True)
 
 
 def watcher_of(layout: Layout) -> str | None:

@@ -265,8 +265,7 @@ class Watcher:
         What was over before the watcher was first started is history, and what lies in maintenance is expected: neither
         is told, but of who was told once, the end is told, too.
         """
-        for one in found:
-            incident = placed(one, self.release)
+        for incident in found:
             if isinstance(incident, Incident):
                 told = self._announcer.told(incident.id)
                 if told is None and (same := self._told_before(incident)) is not None:
