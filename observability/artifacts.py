@@ -56,6 +56,12 @@ class KpiSummary(Part):
     min: float | None = None
     max: float | None = None
     hourly: tuple[float | None, ...] = ()
+    hourly_numerator: tuple[float | None, ...] = Field(
+        default=(), description="of a ratio: the numerator's count in each 24th of the day, None without data"
+    )
+    hourly_denominator: tuple[float | None, ...] = Field(
+        default=(), description="of a ratio: the denominator's count; of a quantile: the observations"
+    )
     with_maintenance: float | None = Field(
         default=None, description="the value over the whole day, where `value` leaves out steps because of maintenance"
     )
@@ -212,119 +218,3 @@ class PreReleaseSummary(Artifact):
     service: str = "default"
     days: tuple[DaySummary, ...] = ()
     warnings: tuple[str, ...] = ()
-
-
-class HealthPart(Part):
-    name: str
-    weight: float
-    score: float | None
-    kpi: str | None
-    why: str
-
-
-class HealthReport(Artifact):
-    """``day_NN_HEALTH.json``. ``health_score`` is None where nothing could be scored."""
-
-    timestamp: Instant
-    day_number: int
-    service: str = "default"
-    health_score: float | None
-    status: Literal["healthy", "degraded", "unhealthy", "critical", "not assessable"]
-    coverage: Share
-    parts: tuple[HealthPart, ...] = ()
-    veto: str | None = None
-    anomalies: int | None = None
-    mitigation_actions: tuple[str, ...] = ()
-    warnings: tuple[str, ...] = ()
-
-
-class Regression(Part):
-    """One KPI against one baseline. ``real`` is None where no test was made; ``why`` says so in a sentence."""
-
-    metric_name: str
-    severity: Severity
-    category: str
-    impact: str
-    baseline_value: float | None
-    current_value: float | None
-    drift_percent: float | None
-    threshold_exceeded: bool
-    service: str = "default"
-    baseline: str = "ga_day"
-    unit: str = ""
-    direction: Direction | None = None
-    real: bool | None = None
-    change: float | None = Field(default=None, description="relative change, 0.1 = 10 % more")
-    of_bad_share: bool = Field(default=False, description="the change is that of the share of bad events")
-    below_floor: float | None = Field(
-        default=None,
-        description="percentage points: set where a share of events moved by less, which counts as no change",
-    )
-    baseline_at_least: bool = Field(default=False, description="the value is a lower bound: beyond the buckets")
-    current_at_least: bool = Field(default=False, description="the value is a lower bound: beyond the buckets")
-    persists: bool | None = Field(default=None, description="whether each of the last two days that were seen shows it")
-    obstacle: str | None = Field(default=None, description="what kept the change from being judged")
-    interval: tuple[float, float] | None = None
-    p_adjusted: float | None = None
-    n: int | None = None
-    n_effective: float | None = None
-    onset: Instant | None = None
-    coverage: Share | None = None
-    verdict: Verdict = "inconclusive"
-    why: str = ""
-
-
-class RegressionSummary(Artifact):
-    """``regression_summary.json``: each row stands in the list that its size puts it in."""
-
-    service: str = "default"
-    window: Window | None = None
-    regressions: tuple[Regression, ...] = ()
-    unexpected_drifts: tuple[Regression, ...] = ()
-    within_range: tuple[Regression, ...] = ()
-    rollback_recommendation: RollbackRecommendation | None = None
-    warnings: tuple[str, ...] = ()
-
-    @property
-    def rows(self) -> tuple[Regression, ...]:
-        return self.regressions + self.unexpected_drifts + self.within_range
-
-
-class ComplianceDay(Part):
-    day: int
-    value: float | None
-    compliant: bool | None
-    budget_consumed: float | None = Field(description="of the window's budget, in per cent; the days add up")
-
-
-class SloBurnDown(Part):
-    """One objective over the window. ``budget_consumed_percent`` is not capped: 500 is five budgets."""
-
-    slo_name: str
-    target: float
-    budget: float
-    budget_consumed_percent: float | None
-    days_to_exhaustion: float | None = Field(description="of the 30-day budget; None: not at this rate, or no data")
-    compliance_by_day: tuple[ComplianceDay, ...] = ()
-    kpi: str | None = None
-    unit: str = "%"
-    value: float | None = None
-    bad: float | None = None
-    total: float | None = None
-    burn_rate: float | None = None
-    budget_consumed_30d_percent: float | None = None
-    bad_with_maintenance: float | None = Field(
-        default=None, description="over the whole days, where `bad` and `total` leave out steps because of maintenance"
-    )
-    total_with_maintenance: float | None = None
-    coverage: Share = 0.0
-    verdict: Verdict = "no data"
-    why: str = ""
-
-
-class SloReport(Artifact):
-    """``slo_burn_down.json``."""
-
-    service: str = "default"
-    window: Window | None = None
-    slo_burn_downs: tuple[SloBurnDown, ...] = ()

@@ -12,6 +12,8 @@ from typing import Literal, Self
 from pydantic import Field, model_validator
 
 from observability.model import (
+    DAYS_BEFORE,
+    LAST_DAY,
     Calendar,
     Duration,
     Frozen,
@@ -178,6 +180,8 @@ class Release(Frozen):
     channels: tuple[Channel, ...] = DEFAULT_CHANNELS
     incidents: IncidentSettings = IncidentSettings()
     notify: Notify = Notify()
+    baselines: Mapping[str, str] = Field(default={}, description="name → file or folder of summaries to compare with")
+    good_day: int | None = Field(default=None, ge=-DAYS_BEFORE, le=LAST_DAY, strict=True)
     only_of: Mapping[str, tuple[str, ...]] = Field(default={}, description="service → its KPIs, where not all are its")
 
     def kpis_of(self, service: str) -> dict[str, Kpi]:

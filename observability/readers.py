@@ -10,13 +10,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from observability.artifacts import DaySummary, HealthReport, PreReleaseSummary, RegressionSummary
+from observability.artifacts import DaySummary, PreReleaseSummary
 from observability.definitions import DEFAULT_SERVICE, Release
 from observability.errors import ConfigError
 from observability.events import AnomalyEvents
 from observability.layout import PRE_RELEASE, Layout
 from observability.model import FIRST_DAY, LAST_DAY, Calendar, Window, format_instant
 from observability.store import Store, beside, within
+from observability.verdicts import HealthReport, RegressionSummary
 
 COLLECT_GA = "collect the GA day first: ga_kpi_collector.py"
 COLLECT_DAYS = "collect the days first: stability_monitor_7day.py"

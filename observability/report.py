@@ -6,9 +6,10 @@ from typing import Literal
 
 from pydantic import Field
 
-from observability.artifacts import Artifact, Part, Regression, Severity, Share, SloBurnDown, Status
+from observability.artifacts import Artifact, Part, Severity, Share, Status
 from observability.events import Anomaly, Incident, NewLevel
 from observability.model import Instant, SourceInfo
+from observability.verdicts import Regression, SloBurnDown
 
 
 class Success(Part):

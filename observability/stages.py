@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from observability.artifacts import DaySummary, HealthReport, PreReleaseSummary, RegressionSummary, SloReport
+from observability.artifacts import DaySummary, PreReleaseSummary
 from observability.definitions import Channel, Release
 from observability.errors import ConfigError, NotEnoughDataError
 from observability.gather import (
@@ -42,6 +42,7 @@ from observability.readers import (
 )
 from observability.report import ReleaseIndex, Retrospective
 from observability.store import Store, within
+from observability.verdicts import HealthReport, RegressionSummary, SloReport
 
 if TYPE_CHECKING:
     from observability.sources import Source

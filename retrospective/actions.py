@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from observability.artifacts import Regression
 from observability.model import DAYS_BEFORE
 from observability.report import ActionItem, CostAnalysis
 from observability.units import format_value
+from observability.verdicts import Regression
 from retrospective.changes import DRIFT, by_family, deciding, is_worse
 from retrospective.drifts import severe_anomalies, trend
 from retrospective.gaps import unseen_kpis

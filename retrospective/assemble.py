@@ -8,18 +8,11 @@ from datetime import datetime, timedelta
 from statistics import fmean, median
 from typing import Literal
 
-from observability.artifacts import (
-    SEVERITIES,
-    DaySummary,
-    HealthReport,
-    PreReleaseSummary,
-    Regression,
-    RegressionSummary,
-    SloBurnDown,
-)
+from observability.artifacts import SEVERITIES, DaySummary, PreReleaseSummary
 from observability.events import Anomaly, AnomalyEvents
 from observability.model import LAST_DAY
 from observability.report import KeyMetric, Retrospective
+from observability.verdicts import HealthReport, Regression, RegressionSummary, SloBurnDown
 from retrospective.actions import action_items, process_improvements, recommendations
 from retrospective.caveats import checked, method, not_assessed
 from retrospective.changes import deciding, has_values, is_notable, is_worse, size

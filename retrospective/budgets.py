@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from observability.artifacts import SloBurnDown
 from observability.units import format_value
+from observability.verdicts import SloBurnDown
 from retrospective.changes import DRIFT
 from retrospective.degradations import BUDGET_DAYS
 from retrospective.record import WeekRecord

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping
 
-from observability.artifacts import SHARE_FLOOR, Regression
+from observability.artifacts import SHARE_FLOOR
 from observability.definitions import Direction
 from observability.model import LAST_DAY, format_instant
 from observability.report import CostAnalysis
+from observability.verdicts import Regression
 from retrospective.budgets import is_decided
 from retrospective.changes import BASELINES, DRIFT, LARGE, baseline_name, has_values
 from retrospective.gaps import MIN_COVERAGE

@@ -5,9 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterable
 
-from observability.artifacts import Regression
 from observability.definitions import Direction
 from observability.units import format_value
+from observability.verdicts import Regression
 from retrospective.record import FLAT_KPIS, TWINS, family, unit_of
 from retrospective.wording import both, listed, moved, signed
 
@@ -41,7 +41,7 @@ def change_percent(row: Regression) -> float | None:
     """The change that was judged, in per cent; None from zero to something. Older files have the plain drift alone."""
     if row.change is not None:
         return 100 * row.change
-    return row.drift_percent if row.n is None else None
+    return row.drift_percent if row.days is None else None
 
 
 def size(row: Regression) -> float:
@@ -101,6 +101,12 @@ def change_text(row: Regression) -> str:
     if change is None:
         return "from 0" if row.threshold_exceeded else "?"
     return f"{signed(change)}{' (bad share)' if row.of_bad_share else ''}"
+
+
+def interval_text(row: Regression) -> str:
+    """The interval of the change, ``+12.0 to +19.5 %``; an end that is open stands as ``?``."""
+    ends = ["?" if end is None else f"{100 * end:+.1f}" for end in row.interval or ()]
+    return f"{' to '.join(ends)} %" if ends else ""
 
 
 def label(row: Regression) -> str:

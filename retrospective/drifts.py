@@ -7,10 +7,11 @@ from itertools import combinations
 from statistics import fmean, median
 from typing import Literal
 
-from observability.artifacts import SEVERITIES, Regression
+from observability.artifacts import SEVERITIES
 from observability.events import Anomaly
 from observability.model import format_instant
 from observability.report import UnexpectedDrift
+from observability.verdicts import Regression
 from retrospective.changes import (
     DRIFT,
     INVESTIGATE,

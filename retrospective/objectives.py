@@ -6,7 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from observability.artifacts import DaySummary, SloBurnDown
+from observability.artifacts import DaySummary
+from observability.verdicts import SloBurnDown
 
 
 def limit(target: float, unit: str, counts_bad: bool) -> str:

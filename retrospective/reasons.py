@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from observability.artifacts import Regression, Severity
+from observability.artifacts import Severity
 from observability.definitions import Direction
 from observability.model import LAST_DAY
 from observability.units import format_value
+from observability.verdicts import Regression
 from retrospective.budgets import BUDGET_GONE, burn_rate, burned, is_decided, month_share, same_budget
 from retrospective.changes import (
     DRIFT,
@@ -21,6 +22,7 @@ from retrospective.changes import (
     described_with,
     direction,
     has_values,
+    interval_text,
     is_worse,
     label,
     size,
@@ -91,9 +93,11 @@ def _certain(week: WeekRecord, rows: list[Regression]) -> str:
     row = rows[0]
     details = []
     if row.interval is not None:
-        details.append(f"interval {100 * row.interval[0]:+.1f} to {100 * row.interval[1]:+.1f} %")
-    if row.n is not None:
-        details.append(f"median of {count(row.n, 'same-weekday change' if row.baseline == 'week_before' else 'day')}")
+        details.append(f"interval {interval_text(row)}")
+    if row.days is not None:
+        details.append(
+            f"median of {count(row.days, 'same-weekday change' if row.baseline == 'week_before' else 'day')}"
+        )
     last = week.values(row.metric_name).get(LAST_DAY)
     if last is not None:
         details.append(f"{week.shown(row.metric_name, LAST_DAY)} on day {LAST_DAY}")

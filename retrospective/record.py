@@ -8,22 +8,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
 
-from observability.artifacts import (
-    FLAT_KEYS,
-    SHARE_FLOOR,
-    DaySummary,
-    HealthReport,
-    PreReleaseSummary,
-    Regression,
-    RegressionSummary,
-    SloBurnDown,
-)
+from observability.artifacts import FLAT_KEYS, SHARE_FLOOR, DaySummary, PreReleaseSummary
 from observability.comparable import has_same_hours, is_mostly_judged
 from observability.definitions import Direction
 from observability.errors import ConfigError
 from observability.events import AnomalyEvents
 from observability.model import FIRST_DAY, LAST_DAY, Calendar
 from observability.units import format_value
+from observability.verdicts import HealthReport, Regression, RegressionSummary, SloBurnDown
 from retrospective.objectives import ObjectiveWeek, counted, from_burn_down
 
 MIN_KPI_COVERAGE = 0.5  # a KPI of which less was seen on a day has no value for that day

@@ -18,9 +18,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import get_args
 
-from observability.artifacts import SloBurnDown, Status
+from observability.artifacts import Status
 from observability.model import LAST_DAY
 from observability.units import format_value
+from observability.verdicts import SloBurnDown
 from retrospective.budgets import burn_rate, is_decided
 from retrospective.changes import DRIFT, baseline_name, below_floor, deciding, described, has_values, size
 from retrospective.degradations import BUDGET_DAYS

@@ -6,11 +6,11 @@ import math
 from collections.abc import Iterator
 from dataclasses import replace
 
-from observability.artifacts import Regression
 from observability.definitions import Direction
 from observability.model import LAST_DAY
 from observability.report import Success
 from observability.units import format_value
+from observability.verdicts import Regression
 from retrospective.changes import DRIFT, change_text, deciding, described, has_values, is_worse, size
 from retrospective.degradations import degradations
 from retrospective.objectives import ObjectiveWeek

@@ -7,13 +7,14 @@ from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime
 
-from observability.artifacts import SEVERITIES, Regression, SloBurnDown
+from observability.artifacts import SEVERITIES
 from observability.events import Anomaly, Incident, NewLevel, Suspect
 from observability.model import LAST_DAY
 from observability.report import BothFigures, CostAnalysis, Degradation, KeyMetric, LeftOut, Success, UnexpectedDrift
 from observability.units import format_duration, format_value
+from observability.verdicts import Regression, SloBurnDown
 from retrospective.budgets import is_decided, month_share, state
-from retrospective.changes import agrees, baseline_name, change_text, label, pair_text
+from retrospective.changes import agrees, baseline_name, change_text, interval_text, label, pair_text
 from retrospective.markdown import code, prose, table
 from retrospective.objectives import limit
 from retrospective.record import unit_of
@@ -137,11 +138,11 @@ def _evidence(row: Regression) -> str:
     """What the verdict stands on, as far as the row says it."""
     parts = []
     if row.interval is not None:
-        parts.append(f"{signed(100 * row.interval[0])} to {signed(100 * row.interval[1])}")
+        parts.append(interval_text(row))
     if row.p_adjusted is not None:
         parts.append(f"p {row.p_adjusted:.2g}")
-    if row.n is not None:
-        parts.append(count(row.n, "day"))
+    if row.days is not None:
+        parts.append(count(row.days, "day"))
     if row.coverage is not None:
         parts.append(f"{share(row.coverage)} seen")
     return ", ".join(parts) or "not stated"

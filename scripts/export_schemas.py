@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from observability.artifacts import Artifact, DaySummary, HealthReport, PreReleaseSummary, RegressionSummary, SloReport
+from observability.artifacts import Artifact, DaySummary, PreReleaseSummary
 from observability.events import AnomalyEvents, Notification
 from observability.report import ReleaseIndex, Retrospective
+from observability.verdicts import GateReport, HealthReport, RegressionSummary, SloReport
 
 ARTIFACTS: dict[str, type[Artifact]] = {
     "day_summary": DaySummary,
@@ -17,6 +18,7 @@ ARTIFACTS: dict[str, type[Artifact]] = {
     "health": HealthReport,
     "regression_summary": RegressionSummary,
     "slo_burn_down": SloReport,
+    "gate": GateReport,
     "retrospective": Retrospective,
     "index": ReleaseIndex,
 }

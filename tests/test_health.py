@@ -6,12 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from observability.artifacts import DaySummary, HealthReport, KpiSummary, SloDay
+from observability.artifacts import DaySummary, KpiSummary, SloDay
 from observability.definitions import Direction
 from observability.events import Anomaly, AnomalyEvents
 from observability.judgement.health import LOOK_FIRST, assess
 from observability.model import Window
 from observability.release import flags_release
+from observability.verdicts import HealthReport
 
 GA = datetime(2025, 11, 18, tzinfo=UTC)
 CATALOG = flags_release(GA, "http://localhost:9090").kpis

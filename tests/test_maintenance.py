@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from naive import counted_steps_naive, rate_naive
 
 from observability import readers, stages
-from observability.artifacts import DaySummary, KpiSummary, MaintenanceWindow, PreReleaseSummary, SloReport
+from observability.artifacts import DaySummary, KpiSummary, MaintenanceWindow, PreReleaseSummary
 from observability.comparable import has_same_hours, is_mostly_judged
 from observability.definitions import Channel, Maintenance, PriceList
 from observability.detection.anomalies import score_release
@@ -24,6 +24,7 @@ from observability.layout import Layout
 from observability.model import Samples, SourceInfo, Window
 from observability.release import flags_release
 from observability.store import Store
+from observability.verdicts import SloReport
 from retrospective.degradations import distinct_runs
 
 GA = datetime(2025, 11, 18, tzinfo=UTC)

@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 
 from observability import stages
-from observability.artifacts import Artifact, DaySummary, HealthReport, RegressionSummary
+from observability.artifacts import Artifact, DaySummary
 from observability.errors import ConfigError
 from observability.events import AnomalyEvents
 from observability.judgement.health import assess
 from observability.model import Window
 from observability.store import Store
+from observability.verdicts import HealthReport, RegressionSummary
 from tests import weeks
 
 WEEK = Window(start=weeks.GA, end=weeks.GA + 8 * weeks.DAY)

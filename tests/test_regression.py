@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from observability.artifacts import DaySummary, KpiSummary, PreReleaseSummary, RegressionSummary, SloDay
+from observability.artifacts import DaySummary, KpiSummary, PreReleaseSummary, SloDay
 from observability.definitions import Direction
 from observability.judgement.regression import analyse
 from observability.model import Window
+from observability.verdicts import RegressionSummary
 
 GA = datetime(2025, 11, 18, tzinfo=UTC)
 WEEK, BEFORE = range(1, 8), range(-7, 0)
@@ -297,14 +298,14 @@ def test_days_are_paired_by_weekday():
     changed = [1.5 * value if n <= 4 else value for n, value in zip(WEEK, after, strict=True)]
     found = row(analysed({"p99_latency_ms": before}, {"p99_latency_ms": changed}), "p99_latency_ms")
     assert found.change == pytest.approx(0.5)  # on four of seven days
-    assert found.n == 7
+    assert found.days == 7
 
 
 def test_the_ga_day_is_nobodys_partner_in_the_week_before():
     before = [100, None, None, None, None, None, None]
     summary = analysed({"p99_latency_ms": before}, {"p99_latency_ms": 200}, ga=day(0, p99_latency_ms=1))
     found = row(summary, "p99_latency_ms")
-    assert (found.n, found.change) == (1, 1.0)
+    assert (found.days, found.change) == (1, 1.0)
     assert found.why.startswith("The median change over 1 day against the week before GA is +100.0 %; fewer than 5")
     assert row(summary, "p99_latency_ms", "ga_day").change == 199.0
 
@@ -331,7 +332,7 @@ def test_fewer_than_five_pairs_are_inconclusive():
     for pairs, real, verdict in ((5, True, "fail"), (4, None, "inconclusive")):
         after = [200.0] * pairs + [None] * (7 - pairs)
         found = row(analysed({"p99_latency_ms": 100}, {"p99_latency_ms": after}), "p99_latency_ms")
-        assert (found.n, found.real, found.verdict) == (pairs, real, verdict)
+        assert (found.days, found.real, found.verdict) == (pairs, real, verdict)
     assert found.why.endswith("is +100.0 %; fewer than 5 days have a partner in the week before GA.")
 
 
@@ -351,7 +352,7 @@ def test_the_shortened_days_of_a_rehearsal_are_not_tested():
 def test_values_without_a_common_weekday_are_not_called_missing():
     before, after = [None] * 6 + [100], [200] + [None] * 6
     found = row(analysed({"p99_latency_ms": before}, {"p99_latency_ms": after}), "p99_latency_ms")
-    assert (found.n, found.verdict, found.change) == (0, "inconclusive", None)
+    assert (found.days, found.verdict, found.change) == (0, "inconclusive", None)
     assert found.why == "No day has a partner in the week before GA."
 
 
@@ -359,10 +360,10 @@ def test_partial_days_are_left_out():
     past = PreReleaseSummary(days=tuple(seven(BEFORE, {"p99_latency_ms": 100})))
     week = [day(n, p99_latency_ms=100) for n in range(1, 7)] + [day(7, partial=True, p99_latency_ms=900)]
     found = row(analyse(day(0, p99_latency_ms=100), week, past), "p99_latency_ms")
-    assert (found.n, found.change) == (6, 0.0)
+    assert (found.days, found.change) == (6, 0.0)
     assert [d.day_number for d in week if d.partial] == [7]
     cut = PreReleaseSummary(days=(day(-7, partial=True, p99_latency_ms=1), *past.days[1:]))
-    assert row(analyse(day(0, p99_latency_ms=100), seven(WEEK, {"p99_latency_ms": 100}), cut), "p99_latency_ms").n == 6
+    assert row(analyse(day(0, p99_latency_ms=100), seven(WEEK, {"p99_latency_ms": 100}), cut), "p99_latency_ms").days == 6
 
 
 def test_a_week_of_nothing_but_a_partial_day_compares_nothing():
@@ -384,7 +385,7 @@ def test_days_of_which_less_than_half_was_seen_are_not_compared():
     past = PreReleaseSummary(days=tuple(seven(BEFORE, {"p99_latency_ms": 100})))
     week = [day(n, coverage=0.49 if n > 5 else 0.5, p99_latency_ms=200) for n in WEEK]
     found = row(analyse(day(0, p99_latency_ms=100), week, past), "p99_latency_ms")
-    assert (found.n, found.verdict) == (5, "fail")
+    assert (found.days, found.verdict) == (5, "fail")
     assert found.coverage == pytest.approx((5 * 0.5 + 2 * 0.49) / 7)
 
 

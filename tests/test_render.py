@@ -10,9 +10,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from markdown_it import MarkdownIt  # comes with rich
 
-from observability.artifacts import ComplianceDay, HealthReport, SloBurnDown, Status
+from observability.artifacts import Status
 from observability.events import NewLevel
 from observability.report import ReleaseIndex, ServiceEntry
+from observability.verdicts import ComplianceDay, HealthReport, SloBurnDown
 from retrospective.budgets import state
 from retrospective.markdown import code, prose, table
 from retrospective.render import index_markdown, to_markdown

@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
-from observability.artifacts import HealthReport, KpiSummary, Regression
+from observability.artifacts import KpiSummary
 from observability.model import Window
 from observability.report import KeyMetric, Retrospective
+from observability.verdicts import HealthReport, Regression
 from retrospective.render import to_markdown
 from tests.weeks import (
     DAY,

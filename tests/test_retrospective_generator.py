@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from observability.artifacts import ComplianceDay, SloBurnDown
 from observability.report import Degradation, Retrospective
+from observability.verdicts import ComplianceDay, SloBurnDown
 from retrospective.drifts import trend
 from scripts.generate_retrospective import main as generate_retrospective
 from tests.weeks import (

@@ -9,9 +9,10 @@ from typing import Any
 import pytest
 import yaml
 
-from observability.artifacts import ComplianceDay, DaySummary, HealthReport, Regression, RegressionSummary, SloBurnDown
+from observability.artifacts import DaySummary
 from observability.errors import ConfigError
 from observability.report import KeyMetric, Retrospective
+from observability.verdicts import ComplianceDay, HealthReport, Regression, RegressionSummary, SloBurnDown
 from retrospective.record import FLAT_KPIS, INCIDENTS, TWINS
 from retrospective.render import to_markdown
 from tests.weeks import (
@@ -159,7 +160,7 @@ class TestChanges:
         assert "| 0 → 0.25 % | from 0 | large, real, worse |" in to_markdown(found)
 
     def test_a_row_without_a_partner_day_has_no_change(self) -> None:
-        alone = row("p99_latency_ms", 400, 500, change=None, n=0, threshold_exceeded=False, real=None)
+        alone = row("p99_latency_ms", 400, 500, change=None, days=0, threshold_exceeded=False, real=None)
         found = report(regression=regression(alone))
         assert (found.overall_status, found.advice) == ("STABLE", "watch")
         assert "1 KPI could not be tested against the week before GA: p99_latency_ms" in found.why

@@ -155,6 +155,15 @@ EXAMPLES: dict[str, dict[str, Any]] = {
         "why": "the budget is gone",
         "health_by_day": {"1": None, "2": 0.0},
     },
+    "gate": {
+        "service": "checkout",
+        "release": "v1.0.1",
+        "since": GA,
+        "window": {"start": GA, "end": "2025-11-18T00:30:00Z"},
+        "verdict": "inconclusive",
+        "why": "half an hour is too short",
+        "rows": [REGRESSION],
+    },
     "index": {
         "release": "v1.0.1",
         "ga_day_timestamp": GA,

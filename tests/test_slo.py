@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from observability.artifacts import DaySummary, KpiSummary, SloDay, SloReport
+from observability.artifacts import DaySummary, KpiSummary, SloDay
 from observability.judgement.slo import burn_downs
+from observability.verdicts import SloReport
 
 GA = datetime(2025, 11, 18, tzinfo=UTC)
 QUIET, NOTHING = (0, 100_000), (None, None)

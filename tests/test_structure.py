@@ -16,6 +16,7 @@ MODEL, ERRORS, HTTP_CONFIG = "observability.model", "observability.errors", "obs
 DEFINITIONS, REPORT = "observability.definitions", "observability.report"
 ARTIFACTS, KPI, UNITS = "observability.artifacts", "observability.kpi", "observability.units"
 EVENTS = "observability.events"
+VERDICTS = "observability.verdicts"
 COMPARABLE = "observability.comparable"
 NOTIFY = "observability.notify"
 TABLE = "observability.week_table"
@@ -32,7 +33,8 @@ MAY_IMPORT = {
     DEFINITIONS: {ERRORS, MODEL, NOTIFY},
     ARTIFACTS: {ERRORS, MODEL, DEFINITIONS},
     EVENTS: {MODEL, DEFINITIONS, ARTIFACTS},
-    REPORT: {ERRORS, MODEL, DEFINITIONS, ARTIFACTS, EVENTS},
+    VERDICTS: {MODEL, DEFINITIONS, ARTIFACTS},
+    REPORT: {ERRORS, MODEL, DEFINITIONS, ARTIFACTS, EVENTS, VERDICTS},
     COMPARABLE: {MODEL, ARTIFACTS},
     KPI: {ERRORS, MODEL, DEFINITIONS},
     PROMQL: set(),
@@ -41,13 +43,16 @@ MAY_IMPORT = {
     FIELDS: {MODEL, NOTIFY, DEFINITIONS, RELEASE_YAML, CHECKS},
     DETECTORS: {DEFINITIONS, RELEASE_YAML, CHANNELS},  # which detectors there are, the detectors know
     "observability.release": {ERRORS, MODEL, DEFINITIONS, RELEASE_YAML, CHECKS, FIELDS, DETECTORS},
-    "observability.judgement": {ERRORS, MODEL, DEFINITIONS, ARTIFACTS, EVENTS, COMPARABLE, KPI, UNITS},
+    "observability.judgement": {ERRORS, MODEL, DEFINITIONS, ARTIFACTS, EVENTS, VERDICTS, COMPARABLE, KPI, UNITS},
     "observability.detection": {ERRORS, MODEL, DEFINITIONS, ARTIFACTS, EVENTS, KPI, UNITS},
     "observability.sources": {ERRORS, MODEL, HTTP_CONFIG},
     "observability.store": {ERRORS, MODEL, ARTIFACTS},
     TABLE: {COMPARABLE, ERRORS, MODEL, DEFINITIONS, ARTIFACTS, "observability.judgement"},
     "observability.week_text": {MODEL, UNITS, TABLE, "observability.judgement"},
-    "retrospective": {ERRORS, MODEL, DEFINITIONS, ARTIFACTS, EVENTS, COMPARABLE, REPORT, UNITS, "observability.store"},
+    "retrospective": {
+        *(ERRORS, MODEL, DEFINITIONS, ARTIFACTS, EVENTS, VERDICTS),
+        *(COMPARABLE, REPORT, UNITS, "observability.store"),
+    },
 }
 # Commands stand before the stages: neither the stages nor the DAGs, which are another door, know of them.
 BEHIND_THE_COMMANDS = ("observability.stages", "dags")

@@ -4,21 +4,12 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from observability.artifacts import (
-    CostDay,
-    DaySummary,
-    KpiSummary,
-    PreReleaseSummary,
-    Regression,
-    RegressionSummary,
-    RollbackRecommendation,
-    SloBurnDown,
-    SloDay,
-)
+from observability.artifacts import CostDay, DaySummary, KpiSummary, PreReleaseSummary, RollbackRecommendation, SloDay
 from observability.definitions import Direction
 from observability.events import Anomaly, AnomalyEvents
 from observability.model import SourceInfo, Window
 from observability.report import Retrospective
+from observability.verdicts import Regression, RegressionSummary, SloBurnDown
 from retrospective.assemble import assemble
 
 GA = datetime(2025, 11, 18, tzinfo=UTC)
@@ -141,7 +132,7 @@ def row(metric: str, before: float | None, after: float | None, **fields: Any) -
             "real": None if baseline == "ga_day" else False,
             "change": change,
             "of_bad_share": kind == "ratio" and direction is HIGHER,
-            "n": 7,
+            "days": 7,
             **fields,
         }
     )

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from observability.artifacts import DaySummary, HealthPart, HealthReport, KpiSummary, SloDay
+from observability.artifacts import DaySummary, KpiSummary, SloDay
 from observability.definitions import Direction
 from observability.events import Anomaly, AnomalyEvents
 from observability.judgement.objectives import allowed_events
@@ -19,6 +19,7 @@ from observability.judgement.slo import MIN_COVERAGE, MIN_EVENTS
 from observability.judgement.summary import UNEXPECTED_DRIFT_PERCENT, worse
 from observability.model import Window
 from observability.units import format_value
+from observability.verdicts import HealthPart, HealthReport
 
 BUDGET_WEIGHT, DRIFT_WEIGHT, ANOMALY_WEIGHT = 50.0, 35.0, 15.0
 ZERO_AT_BURN = 4.0  # a day that spends four days' budget scores 0

@@ -16,22 +16,14 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 
-from observability.artifacts import (
-    DaySummary,
-    KpiSummary,
-    PreReleaseSummary,
-    Regression,
-    RegressionSummary,
-    RollbackRecommendation,
-    Severity,
-    Verdict,
-)
+from observability.artifacts import DaySummary, KpiSummary, PreReleaseSummary, RollbackRecommendation, Severity, Verdict
 from observability.comparable import is_mostly_judged
 from observability.definitions import Direction, Kind
 from observability.judgement.comparison import LAST_DAYS, REAL_CHANGE, Comparison, Days, Role
 from observability.judgement.summary import LARGE_DRIFT_PERCENT, UNEXPECTED_DRIFT_PERCENT, drift_percent
 from observability.model import Window
 from observability.units import format_change, format_value
+from observability.verdicts import Regression, RegressionSummary
 
 SEVERE_CHANGE = 0.30
 MIN_PAIRS = 5  # of seven weekdays
@@ -93,7 +85,7 @@ def _row(found: Comparison, load: float | None, service: str) -> Regression:
         current_at_least=found.is_at_least(found.week),
         persists=found.persists if found.changes else None,
         obstacle=obstacle,
-        n=len(found.changes),
+        days=len(found.changes),
         coverage=_coverage(found),
         verdict=verdict,
         why=why,

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from observability.artifacts import ComplianceDay, DaySummary, SloBurnDown, SloDay, Verdict
+from observability.artifacts import DaySummary, SloDay, Verdict
 from observability.judgement.objectives import allowed_events
+from observability.verdicts import ComplianceDay, SloBurnDown
 
 BUDGET_DAYS = 30.0  # the usual SLO period (Google SRE workbook, ch. 2)
 MIN_EVENTS = 1000.0  # fewer events than this in the window decide nothing
