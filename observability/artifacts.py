@@ -199,7 +199,9 @@ class DaySummary(Artifact):
     @property
     def judged_share(self) -> float:
         """How much of the day is outside maintenance, from 0 to 1."""
-        return 1.0 if self.window is None else max(0.0, 1.0 - self.maintenance_seconds / self.window.seconds)
+        if self.window is None or self.maintenance_seconds == 0:
+            return 1.0
+        return max(0.0, 1.0 - self.maintenance_seconds / self.window.seconds)
 
     @property
     def is_all_maintenance(self) -> bool:

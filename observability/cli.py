@@ -12,6 +12,7 @@ from observability import (
     commands,
     daily_health_reporter,
     ga_kpi_collector,
+    gate_release,
     init_release,
     rebuild_week,
     record_week,
@@ -29,6 +30,7 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None, pretty_exceptions
 app.command("init")(init_release.main)
 app.command("run")(run_week.main)
 app.command("watch")(watch_release.main)
+app.command("gate")(gate_release.main)
 app.command("record")(record_week.main)
 app.command("rebuild")(rebuild_week.main)
 app.command("validate")(validate_release.main)

@@ -10,6 +10,12 @@ class PostgaError(Exception):
     exit_code = 70
 
 
+class FoundError(PostgaError):
+    """What ``--fail-on`` asked to fail on was found. Everything has been written by then."""
+
+    exit_code = 1
+
+
 class ConfigError(PostgaError):
     """A flag, a release file, a query or an input file cannot be used as it is."""
 

@@ -47,6 +47,9 @@ class Layout:
     def regressions(self, service: str) -> str:
         return self.key(service, REGRESSIONS)
 
+    def regressions_text(self, service: str) -> str:
+        return beside_as_text(self.regressions(service))
+
     def slo(self, service: str) -> str:
         return self.key(service, SLO)
 
@@ -70,3 +73,8 @@ class Layout:
         """The folders below the root that artifacts and evidence lie in."""
         names = ("", self.ga_dir, self.stability_dir, REPORT_DIR, "evidence", "evidence/replaced")
         return sorted({"", *(self.key(service, name) for service in self.services for name in names)})
+
+
+def beside_as_text(key: str) -> str:
+    """The key of the Markdown beside a JSON artifact."""
+    return f"{key.removesuffix('.json')}.md"

@@ -6,16 +6,17 @@ they are taken as they are. A key is relative to the store's root, or stands for
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 
-from observability.artifacts import DaySummary, PreReleaseSummary
+from observability.artifacts import DaySummary, KpiSummary, PreReleaseSummary
 from observability.definitions import DEFAULT_SERVICE, Release
 from observability.errors import ConfigError
 from observability.events import AnomalyEvents
 from observability.layout import PRE_RELEASE, Layout
-from observability.model import FIRST_DAY, LAST_DAY, Calendar, Window, format_instant
+from observability.model import DAYS_BEFORE, FIRST_DAY, LAST_DAY, Calendar, Window, format_instant
 from observability.store import Store, beside, within
 from observability.verdicts import HealthReport, RegressionSummary
 
@@ -32,6 +33,7 @@ class Ground:
     where: str
     service: str
     calendar: Calendar | None
+    kpis: Mapping[str, KpiSummary] = field(default_factory=dict)
 
     @classmethod
     def of(cls, day: DaySummary, where: str) -> Ground:
@@ -40,7 +42,7 @@ class Ground:
         if day.window is not None and not day.partial:
             length = day.window.end - day.window.start
             calendar = Calendar(day.window.start - day.day_number * length, length)
-        return cls(where, day.service, calendar)
+        return cls(where, day.service, calendar, day.kpis)
 
     def check_service(self, service: str, where: str, again: str, *, says: bool = True) -> None:
         """``says`` is False for a file of older tools, which says nothing of a service: it has the default."""
@@ -48,8 +50,10 @@ class Ground:
             raise ConfigError(f"{where} is of service '{service}', and {self.where} is of '{self.service}'; {again}.")
 
     def check_day(self, day: DaySummary, where: str, again: str) -> None:
-        """The day must be of the service, and last as the calendar has it; a partial one, from its start on."""
+        """The day must be of the service, have its KPIs in the same units, and last as the calendar has it; a partial
+        one, from its start on."""
         self.check_service(day.service, where, again)
+        self.check_kpis(day, where, again)
         if self.calendar is None or day.window is None:
             return
         expected = self.calendar.window(day.day_number)
@@ -58,6 +62,20 @@ class Ground:
                 f"{where} covers {_shown(day.window)}, and by {self.where} day {day.day_number} is "
                 f"{_shown(expected)}; {again}."
             )
+
+    def check_kpis(self, day: DaySummary, where: str, again: str) -> None:
+        """The KPIs that both have must be of one unit and kind, so that their figures compare."""
+        for name, kpi in day.kpis.items():
+            own = self.kpis.get(name, kpi)
+            if kpi.unit != own.unit:
+                raise ConfigError(
+                    f"{where} has {name} in '{kpi.unit}', and {self.where} has it in '{own.unit}'; {again}."
+                )
+            if kpi.kind != own.kind:
+                raise ConfigError(
+                    f"{where} has {name} as a KPI of kind {kpi.kind}, and {self.where} as one of kind {own.kind}; "
+                    f"{again}."
+                )
 
     def check_week(self, window: Window | None, where: str, again: str) -> None:
         """The window must begin with GA and end by the end of day 7."""
@@ -165,7 +183,20 @@ def read_days(store: Store, base: Ground, stability_key: str, numbers: Sequence[
         if day.day_number != number:
             raise ConfigError(f"{where} says it is day {day.day_number}; collect it again.")
         base.check_day(day, where, "collect the day again: stability_monitor_7day.py")
+    check_order([(store.location(keys[number]), day) for number, day in days.items()])
     return list(days.values())
+
+
+def check_order(days: Iterable[tuple[str, DaySummary]]) -> None:
+    """Days by number, each with its location, must be of later and later times. Those of older tools, which have no
+    window, may be copies of one another, or out of order."""
+    ordered = sorted(days, key=lambda one: one[1].day_number)
+    for (_, earlier), (where, later) in pairwise(ordered):
+        if later.timestamp <= earlier.timestamp:
+            raise ConfigError(
+                f"{where}: day {later.day_number} is of {format_instant(later.timestamp)}, and so no later than day "
+                f"{earlier.day_number}, of {format_instant(earlier.timestamp)}; collect both again."
+            )
 
 
 def read_before(store: Store, base: Ground, ga_key: str) -> PreReleaseSummary | None:
@@ -174,10 +205,27 @@ def read_before(store: Store, base: Ground, ga_key: str) -> PreReleaseSummary | 
     if not store.exists(key):
         return None
     before, again = store.read(key, PreReleaseSummary, COLLECT_GA), "collect the GA day again: ga_kpi_collector.py"
-    base.check_service(before.service, store.location(key), again)
+    where, there = store.location(key), set[int]()
+    base.check_service(before.service, where, again)
     for day in before.days:
-        base.check_day(day, store.location(key), again)
-    return before
+        if not -DAYS_BEFORE <= day.day_number < 0:
+            raise ConfigError(f"{where} holds day {day.day_number}, which is not one of the days before GA; {again}.")
+        if day.day_number in there:
+            raise ConfigError(f"{where} holds day {day.day_number} twice; {again}.")
+        there.add(day.day_number)
+        base.check_day(day, where, again)
+    check_order([(where, day) for day in before.days])
+    return before.model_copy(update={"days": tuple(sorted(before.days, key=lambda day: day.day_number))})
+
+
+def missing_good_day(
+    number: int, ga: DaySummary, days: Sequence[DaySummary], before: PreReleaseSummary | None
+) -> str | None:
+    """A sentence if the day that was pinned as good is not there, or was not over; None where it is."""
+    whole = [day.day_number for day in (ga, *days, *(before.days if before else ())) if not day.partial]
+    if number in whole:
+        return None
+    return f"There is no whole day {number} of {ga.service}, which was pinned as good, so nothing is compared with it."
 
 
 def read_regression(store: Store, base: Ground, key: str) -> RegressionSummary:

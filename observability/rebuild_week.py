@@ -55,6 +55,7 @@ def main(
             report=report,
             warn=warn,
             afresh=True,
+            folder=str(release.parent.absolute()),
         )
         index = week.run()
     conclude(week, index, as_json)

@@ -10,6 +10,7 @@ from datetime import timedelta
 
 from observability.definitions import Direction, Objective, Release
 from observability.http_config import has_credentials, is_server_url
+from observability.judgement.baseline import BUILT_IN
 from observability.model import DAYS_BEFORE, DEFAULT_URL, LAST_DAY, Query, format_instant
 from observability.promql import STRING, are_matchers, defects
 from observability.release_yaml import FieldPath, Finding
@@ -17,6 +18,7 @@ from observability.release_yaml import FieldPath, Finding
 FIRST_YEAR, LAST_YEAR = 2000, 2200
 LONGEST_DAY = timedelta(days=31)
 LONGEST_NAME = 200  # bytes; file systems take 255, and some of them for a suffix
+LONGEST_BASELINE = 40  # letters of a name that heads a column
 MOST_BAD = 50.0  # per cent
 
 _STRING_OR_COMMENT = re.compile(rf"({STRING})|#[^\n]*")
@@ -25,6 +27,7 @@ _AGGREGATORS = "sum|avg|min|max|count|count_values|stddev|stdvar|topk|bottomk|qu
 _AGGREGATION = re.compile(rf"\b(?:{_AGGREGATORS})\s*(?:by\b|without\b|\()", re.IGNORECASE)
 _TO_ONE_SERIES = re.compile(rf"\b(?:{_AGGREGATORS})\s*(?:by\b|\()", re.IGNORECASE)
 _CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
+_BASELINE = re.compile(rf"[A-Za-z0-9._-]{{1,{LONGEST_BASELINE}}}")
 _TIME_SHIFT = re.compile(r"(?<![\w:])offset(?![\w:])|@", re.IGNORECASE)
 _FUNCTION = re.compile(r"\b(i?rate|increase|i?delta|deriv|histogram_\w+|(?:sum|avg|count)_over_time)\s*\(")
 
@@ -60,6 +63,15 @@ def check(release: Release, written: Written) -> Iterator[Finding]:
 def fits_a_folder(name: str) -> bool:
     """Whether a folder can have a name of this length and with these characters, besides slashes."""
     return len(name.encode(errors="replace")) <= LONGEST_NAME and _CONTROL.search(name) is None
+
+
+def wrong_baseline(name: str) -> str | None:
+    """What to say of a name that a baseline cannot have."""
+    if name in BUILT_IN:
+        return f"'{name}' is the name of a baseline that is always there; give it another one"
+    if not _BASELINE.fullmatch(name):
+        return f"{name!a} cannot name a baseline; use up to {LONGEST_BASELINE} letters, digits, dots, - and _"
+    return None
 
 
 def unknown(name: object, known: Iterable[str], what: str) -> str | None:
@@ -217,6 +229,15 @@ def _maintenance(release: Release, written: Written) -> Iterator[Finding]:
                 yield Finding(("maintenance", position, "services", item), text)
 
 
+def _baselines(release: Release, _: Written) -> Iterator[Finding]:
+    for name, path in release.baselines.items():
+        wrong = wrong_baseline(name)
+        if wrong is not None:
+            yield Finding(("baselines", name), wrong)
+        elif not path.strip() or _CONTROL.search(path):
+            yield Finding(("baselines", name), "write the path of a summary, or of a folder of summaries")
+
+
 def _watched(release: Release, written: Written) -> Iterator[Finding]:
     """A window elsewhere changes nothing, and is most often of another year or month."""
     start, end = release.ga - DAYS_BEFORE * release.day, release.ga + (LAST_DAY + 1) * release.day
@@ -242,5 +263,6 @@ _CHECKS: tuple[tuple[set[str], _Check], ...] = (
     ({"queries"}, _queries),
     ({"kpis", "slos"}, _slos),
     ({"services", "maintenance"}, _maintenance),
+    ({"baselines"}, _baselines),
     ({"ga", "day", "maintenance"}, _watched),
 )

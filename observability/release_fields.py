@@ -27,13 +27,21 @@ _SECTIONS: dict[str, type[BaseModel]] = {
     "maintenance": Maintenance,
     "notify": Notify,
 }
-_IN_PARTS = {"services", "queries", "kpis", "slos", "maintenance"}  # a broken entry leaves the others as they are
+_IN_PARTS = {
+    "services",
+    "queries",
+    "kpis",
+    "slos",
+    "maintenance",
+    "baselines",
+}  # a broken entry leaves the others as they are
 # In the place of fields that must be there, for looking at the rest of the file.
 _STAND_INS: dict[str, Any] = {"release": "release", "ga": datetime(2000, 1, 1, tzinfo=UTC), "slos": []}
 _SAID = {  # pydantic's type of error → what to say of it, with the error's context
     "missing": "is missing; this field is required",
     "string_type": "write it as text, in quotes where YAML would read something else",
     "tuple_type": "write a list, such as [a, b]",
+    "dict_type": "write names with their values, such as {{name: value}}",
     "model_type": "write fields with their values, such as {{name: value}}",
     "float_type": "write a number",
     "float_parsing": "write a number",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -28,11 +29,12 @@ from observability.gather import (
     summaries,
     whole_steps,
 )
-from observability.layout import ANOMALIES, GA_SUMMARY, INDEX, Layout
+from observability.layout import ANOMALIES, GA_SUMMARY, INDEX, Layout, beside_as_text
 from observability.model import DAYS_BEFORE, FIRST_DAY, LAST_DAY, Samples, Window, format_instant
 from observability.readers import (
     COLLECT_DAYS,
     Ground,
+    missing_good_day,
     read_anomalies,
     read_before,
     read_days,
@@ -42,9 +44,10 @@ from observability.readers import (
 )
 from observability.report import ReleaseIndex, Retrospective
 from observability.store import Store, within
-from observability.verdicts import HealthReport, RegressionSummary, SloReport
+from observability.verdicts import HealthReport, RegressionSummary, SloBurnDown, SloReport
 
 if TYPE_CHECKING:
+    from observability.named_baselines import Reference
     from observability.sources import Source
 
 Warn = Callable[[str], None]
@@ -237,34 +240,75 @@ def with_ewma(release: Release, alpha: float | None = None, threshold: float | N
     return release.model_copy(update={"channels": (*others, ewma)})
 
 
-def report_health(store: Store, summary_key: str, anomalies_key: str, output_key: str, number: int) -> HealthReport:
-    """The health of one day, from its summary and the release's anomalies."""
+def report_health(
+    store: Store, summary_key: str, anomalies_key: str, output_key: str, number: int, ga_key: str | None = None
+) -> HealthReport:
+    """The health of one day, from its summary and the release's anomalies.
+
+    With the GA summary, KPIs are compared with the same weekday before GA, which lies beside it; else with the GA day.
+    """
+    from observability.judgement.daily_drift import partner_of
     from observability.judgement.health import assess
 
     day = store.read(summary_key, DaySummary, COLLECT_DAYS)
+    where = store.location(summary_key)
     if day.day_number != number:
-        raise ConfigError(
-            f"{store.location(summary_key)} is of day {day.day_number}, and --day-number says {number}; give the same."
-        )
-    report = assess(day, read_anomalies(store, Ground.of(day, store.location(summary_key)), anomalies_key))
+        raise ConfigError(f"{where} is of day {day.day_number}, and --day-number says {number}; give the same.")
+    ga = before = None
+    if ga_key is not None:
+        ga = read_ga(store, ga_key)
+        base = Ground.of(ga, store.location(ga_key))
+        base.check_day(day, where, "collect the day again: stability_monitor_7day.py")
+        before = read_before(store, base, ga_key)
+    report = assess(day, read_anomalies(store, Ground.of(day, where), anomalies_key), partner_of(day, before), ga)
     store.write(output_key, report)
     return report
 
 
-def analyse_regressions(
-    store: Store, ga_key: str, stability_key: str, output_key: str, numbers: Sequence[int] | None = None
-) -> RegressionSummary:
-    """The week against the GA day, and against the week before it, which lies beside the GA summary.
+@dataclass(frozen=True)
+class Analysis:
+    """What the week was judged to be, and where that was written."""
 
+    summary: RegressionSummary
+    slos: tuple[SloBurnDown, ...]
+    written: tuple[str, ...]
+
+
+def analyse_regressions(
+    store: Store,
+    ga_key: str,
+    stability_key: str,
+    output_key: str,
+    numbers: Sequence[int] | None = None,
+    *,
+    references: Sequence[Reference] = (),
+    good_day: int | None = None,
+    warn: Warn = quiet,
+) -> Analysis:
+    """The week against every baseline, as JSON at ``output_key`` and as Markdown beside it.
+
+    The week before GA lies beside the GA summary; ``references`` are the baselines that the user named, and
+    ``good_day`` the day of this release that is known to have been good: one that is not there is warned of.
     ``numbers`` are the days that count, here and below; by default those that are there.
     """
     from observability.judgement.regression import analyse
+    from observability.judgement.slo import burn_downs
+    from observability.named_baselines import read_named
+    from retrospective.regression_text import to_text
 
+    if output_key.endswith(".md"):
+        raise ConfigError(f"--output {output_key} names Markdown, which goes beside the JSON; write one in .json.")
     ga = read_ga(store, ga_key)
     base = Ground.of(ga, store.location(ga_key))
-    summary = analyse(ga, read_days(store, base, stability_key, numbers), read_before(store, base, ga_key))
-    store.write(output_key, summary)
-    return summary
+    days, before = read_days(store, base, stability_key, numbers), read_before(store, base, ga_key)
+    named = [read_named(store, reference, ga, ga_key, days) for reference in references]
+    missing = None if good_day is None else missing_good_day(good_day, ga, days, before)
+    if missing is not None:
+        warn(missing)
+    slos = burn_downs([ga, *days])
+    summary = analyse(ga, days, before, named, good_day, slos)
+    written = store.write(output_key, summary), store.write_bytes(beside_as_text(output_key), to_text(summary).encode())
+    return Analysis(summary, slos, written)
 
 
 def burn_down(

@@ -14,13 +14,16 @@ from observability.errors import NotEnoughDataError
 from observability.layout import INDEX, RECORDING, Layout
 from observability.ledger import Ledger
 from observability.model import DAYS_BEFORE, FIRST_DAY, LAST_DAY, SERVER_WARNED, format_instant
+from observability.named_baselines import Reference, is_of_others_alone, keys_of, read_named
 from observability.report import ReleaseIndex, Retrospective, ServiceEntry
 from observability.store import beside
+from observability.verdicts import RegressionSummary, SloBurnDown, SloReport
 from observability.watching.folder import watcher_of
 
 if TYPE_CHECKING:
     from observability.sources import Source
 
+OF_THE_COMPARISON = {"baselines", "good_day"}  # fields of the release that concern the regressions alone
 WORST_FIRST = ("CRITICAL", "NEEDS ATTENTION", "STABLE", "EXCELLENT")
 Report = Callable[[str, bool], None]
 """Told after each stage: its name, and whether it ran or was found unchanged."""
@@ -32,7 +35,7 @@ class Week:
 
     ``identity`` is what the samples depend on besides the release file: the server's URL, or a recording's digest.
     ``warn`` is told of days without data, which do not stop the week. ``afresh``: every stage runs, whatever the ledger
-    says, and the ledger stays as it is.
+    says, and the ledger stays as it is. ``folder`` is what the release's baselines are relative to.
     """
 
     release: Release
@@ -43,6 +46,7 @@ class Week:
     report: Report
     warn: Callable[[str], None]
     afresh: bool = False
+    folder: str = ""
 
     def run(self) -> ReleaseIndex:
         """Every stage whose time has come. Raises ``NotEnoughDataError`` while days are to come, or none has data."""
@@ -55,6 +59,7 @@ class Week:
             self._anomalies(over)
             for service in self.services:
                 self._health(service, days)
+            self._check_named()
         if len(over) <= LAST_DAY:
             name = f"day {len(over)}" if over else "the GA day"
             raise NotEnoughDataError(
@@ -77,16 +82,42 @@ class Week:
 
     @cached_property
     def _about(self) -> tuple[str, ...]:
-        return (__version__, self.release.model_dump_json(exclude={"prometheus", "notify"}), self.identity)
+        left_out = {"prometheus", "notify", *OF_THE_COMPARISON}
+        return (__version__, self.release.model_dump_json(exclude=left_out), self.identity)
 
-    def _once(self, stage: str, inputs: Sequence[str], outputs: Sequence[str], action: Callable[[], object]) -> None:
+    @property
+    def _comparison(self) -> str:
+        return self.release.model_dump_json(include=OF_THE_COMPARISON)
+
+    def references_of(self, service: str) -> list[Reference]:
+        """The baselines that the release file names and that the service has: not each service is in each of them."""
+        references = [Reference(name, path, self.folder) for name, path in self.release.baselines.items()]
+        several, store = len(self.release.services) > 1, self.layout.store
+        return [one for one in references if not (several and is_of_others_alone(store, one, service))]
+
+    def _check_named(self) -> None:
+        """Whether the baselines that the release file names can be read: best known before the week is over."""
+        store = self.layout.store
+        for service in self.services:
+            key = self.layout.ga_summary(service)
+            for reference in self.references_of(service):
+                read_named(store, reference, readers.read_ga(store, key), key)
+
+    def _once(
+        self,
+        stage: str,
+        inputs: Sequence[str],
+        outputs: Sequence[str],
+        action: Callable[[], object],
+        *more: str,
+    ) -> None:
         if self.afresh:
             action()
             self.report(stage, True)
             return
         if self._is_doubted(outputs):
             self._ledger.forget(stage)
-        self.report(stage, self._ledger.once(stage, self._ledger.digest(inputs, *self._about), outputs, action))
+        self.report(stage, self._ledger.once(stage, self._ledger.digest(inputs, *self._about, *more), outputs, action))
 
     def _is_doubted(self, outputs: Sequence[str]) -> bool:
         """Whether the server warned of what a stage's summaries rest on, and can be asked again."""
@@ -142,13 +173,14 @@ class Week:
     def _health(self, service: str, days: Sequence[int]) -> None:
         store, layout, anomalies = self.layout.store, self.layout, self.layout.anomalies(service)
         summaries = [layout.day_summary(service, number) for number in days]
-        outputs = [layout.health(service, number) for number in days]
+        outputs, ga = [layout.health(service, number) for number in days], layout.ga_summary(service)
 
         def assess() -> None:
             for number, summary, output in zip(days, summaries, outputs, strict=True):
-                stages.report_health(store, summary, anomalies, output, number)
+                stages.report_health(store, summary, anomalies, output, number, ga)
 
-        self._once(f"health of {service}", [*summaries, anomalies], outputs, assess)
+        inputs = [ga, layout.pre_release(service), *summaries, anomalies]
+        self._once(f"health of {service}", inputs, outputs, assess)
 
     def _conclude(self, service: str, days: Sequence[int]) -> ServiceEntry:
         """Regressions, burn-downs and the retrospective of one service."""
@@ -156,11 +188,21 @@ class Week:
         ga, summaries = layout.ga_summary(service), [layout.day_summary(service, number) for number in days]
         stability, inputs = beside(summaries[0], ""), [ga, layout.pre_release(service), *summaries]
         regressions, slo, anomalies = layout.regressions(service), layout.slo(service), layout.anomalies(service)
-        report = layout.report(service)
+        references, report = self.references_of(service), layout.report(service)
+        named = [key for reference in references for key in keys_of(store, reference, service)]
         report_json = report.removesuffix(".md") + ".json"
 
         def judge() -> None:
-            stages.analyse_regressions(store, ga, stability, regressions, days)
+            stages.analyse_regressions(
+                store,
+                ga,
+                stability,
+                regressions,
+                days,
+                references=references,
+                good_day=self.release.good_day,
+                warn=self.warn,
+            )
             stages.burn_down(store, ga, stability, slo, days)
 
         def retrospective() -> None:
@@ -174,7 +216,13 @@ class Week:
                 numbers=days,
             )
 
-        self._once(f"regressions and SLOs of {service}", inputs, [regressions, slo], judge)
+        self._once(
+            f"regressions and SLOs of {service}",
+            [*inputs, *named],
+            [regressions, layout.regressions_text(service), slo],
+            judge,
+            self._comparison,
+        )
         health = [layout.health(service, number) for number in days]
         self._once(
             f"retrospective of {service}",
@@ -191,6 +239,18 @@ class Week:
             coverage=found.coverage,
             report=report,
         )
+
+    @property
+    def verdicts(self) -> dict[str, tuple[RegressionSummary, Sequence[SloBurnDown]]]:
+        """Service → what the finished week was judged to be."""
+        store, layout, again = self.layout.store, self.layout, "delete it and run again"
+        return {
+            service: (
+                store.read(layout.regressions(service), RegressionSummary, again),
+                store.read(layout.slo(service), SloReport, again).slo_burn_downs,
+            )
+            for service in self.services
+        }
 
     def _index(self, entries: Sequence[ServiceEntry]) -> ReleaseIndex:
         """The services, the worst first; written where there are several."""

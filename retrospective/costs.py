@@ -1,141 +1,92 @@
-"""What the week cost, from the daily costs, and where to look first. No cost data, no advice."""
+"""What the week cost, as the report has it, and where to look first. No cost data, no advice."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Mapping, Sequence
-from statistics import fmean
-from typing import Literal
+from collections.abc import Iterator
 
-from observability.artifacts import CostDay, DaySummary
+from observability.costs import RESOURCES, half_averages, trend, trend_percent, week_costs
 from observability.report import CostAnalysis
 from observability.units import format_value
+from observability.verdicts import CostDriver, CostReport
 from retrospective.changes import DRIFT
 from retrospective.record import WeekRecord, percent_change
-from retrospective.wording import both, moved
+from retrospective.wording import both, listed, moved
 
-COST = "estimated_cost_per_hour"
-PARTS = ("compute", "storage", "network", "other")
-HALVES = ((1, 2, 3), (5, 6, 7))  # day 4 is the middle and belongs to neither
-MIN_HALF_DAYS = 2
-TREND_PERCENT = 10.0
+MOST_DRIVERS = 3  # named in a sentence
 
 
 def analyse_cost(week: WeekRecord) -> CostAnalysis:
     """Totals over days 1 to 7, those with a cost; ``cost_breakdown`` is per day, so it adds up to the daily average."""
-    daily = [cost for cost in (_total(week, day) for day in week.days) if cost is not None]
-    ga_cost = _total(week, week.ga)
+    cost = week_costs(week.ga, week.days, week.before)
     return CostAnalysis(
-        ga_day_cost=ga_cost,
-        seven_day_total_cost=math.fsum(daily) if daily else None,
-        daily_average_cost=fmean(daily) if daily else None,
-        cost_trend=_trend(_halves({day.day_number: _total(week, day) for day in week.days})),
-        cost_breakdown={part: _average(week, part) for part in PARTS},
-        cost_optimization_recommendations=tuple(_advice(week, ga_cost, fmean(daily))) if daily else (),
-        currency=_currency(week),
-        days_counted=len(daily),
-        note=_note(week, len(daily)),
+        ga_day_cost=cost.ga_day,
+        seven_day_total_cost=cost.week_total,
+        daily_average_cost=cost.daily_average,
+        cost_trend=cost.trend,
+        cost_breakdown={resource: cost.breakdown.get(resource) for resource in RESOURCES},
+        cost_optimization_recommendations=tuple(_advice(cost, _drivers(week, cost))),
+        currency=cost.currency,
+        days_counted=cost.days_counted,
+        note=cost.note,
     )
 
 
-def _total(week: WeekRecord, day: DaySummary) -> float | None:
-    """The day's cost; in files without a breakdown, its cost per hour times its hours."""
-    if day.cost is not None:
-        return day.cost.total
-    per_hour = day.value(COST)
-    return None if per_hour is None else per_hour * week.calendar.day.total_seconds() / 3600
+def _drivers(week: WeekRecord, cost: CostReport) -> tuple[CostDriver, ...]:
+    """Those of the regression analysis, if it was made from the same days."""
+    found = week.regression.cost if week.regression is not None else None
+    return found.drivers if found is not None and found.days == cost.days else ()
 
 
-def _part(day: DaySummary, part: str) -> float | None:
-    cost: float | None = getattr(day.cost, part) if day.cost is not None else None
-    return cost
+def _advice(cost: CostReport, drivers: tuple[CostDriver, ...]) -> Iterator[str]:
+    if cost.daily_average is None:
+        return
+    yield from _largest(cost, cost.daily_average)
+    yield from _grown(cost)
+    yield from _more_than_before(cost, cost.daily_average, drivers)
+    yield from _per_million(cost)
 
 
-def _average(week: WeekRecord, part: str) -> float | None:
-    costs = [cost for cost in (_part(day, part) for day in week.days) if cost is not None]
-    return fmean(costs) if costs else None
-
-
-def _halves(costs: Mapping[int, float | None]) -> tuple[float, float] | None:
-    """Daily averages of the week's two halves; None where one has too few days."""
-    halves = [[cost for day in half if (cost := costs.get(day)) is not None] for half in HALVES]
-    if any(len(half) < MIN_HALF_DAYS for half in halves):
-        return None
-    return fmean(halves[0]), fmean(halves[1])
-
-
-def _trend(halves: tuple[float, float] | None) -> Literal["increasing", "stable", "decreasing", "unknown"]:
-    """The documents' rule: the second half averages 10 % above (or below) the first."""
-    if halves is None or halves[0] <= 0:
-        return "unknown"
-    change = percent_change(*halves)
-    return "increasing" if change >= TREND_PERCENT else "decreasing" if change <= -TREND_PERCENT else "stable"
-
-
-def _currency(week: WeekRecord) -> str | None:
-    costs: list[CostDay] = [day.cost for day in week.all_days if day.cost is not None]
-    return costs[0].currency if costs else None
-
-
-def _note(week: WeekRecord, days: int) -> str | None:
-    if days == 0:
-        reason = next((d.kpis[COST].note for d in week.all_days if COST in d.kpis and d.kpis[COST].note), None)
-        return f"No cost: {reason}." if reason else "No cost: the summaries hold none; give the release file `prices:`."
-    if _currency(week) is None:
-        return "The files state a cost per hour without a currency or a breakdown; a day is its hours times that."
-    return None
-
-
-def _advice(week: WeekRecord, ga_cost: float | None, daily: float) -> Iterator[str]:
-    yield from _largest(week, daily)
-    yield from _grown(week)
-    yield from _more_than_before(week, ga_cost, daily)
-    yield from _per_million(week)
-
-
-def _largest(week: WeekRecord, daily: float) -> Iterator[str]:
-    parts = {part: cost for part in PARTS if (cost := _average(week, part)) is not None}
+def _largest(cost: CostReport, daily: float) -> Iterator[str]:
+    parts = {part: amount for part, amount in cost.breakdown.items() if amount is not None}
     if len(parts) > 1 and daily > 0:
         part = max(parts, key=lambda name: parts[name])
-        amounts = f"{_money(week, parts[part])} of {_money(week, daily)}"
+        amounts = f"{_money(cost, parts[part])} of {_money(cost, daily)}"
         yield f"Look at {part} first: it is {100 * parts[part] / daily:.0f} % of the daily cost ({amounts})"
 
 
-def _grown(week: WeekRecord) -> Iterator[str]:
-    for part in PARTS:
-        halves = _halves({day.day_number: _part(day, part) for day in week.days})
-        if halves is not None and _trend(halves) == "increasing":
-            amounts = both(*halves, _currency(week) or "")
-            change = moved(percent_change(*halves))
-            yield f"Find out why {part} {change} from days 1–3 to days 5–7 ({amounts} a day)"
+def _grown(cost: CostReport) -> Iterator[str]:
+    week = [day for day in cost.days if day.day > 0]
+    for part in RESOURCES:
+        percent, halves = trend_percent(week, part), half_averages(week, part)
+        if halves is not None and percent is not None and trend(percent) == "increasing":
+            amounts = both(*halves, cost.currency or "")
+            yield f"Find out why {part} {moved(percent)} from days 1–3 to days 5–7 ({amounts} a day)"
 
 
-def _more_than_before(week: WeekRecord, ga_cost: float | None, daily: float) -> Iterator[str]:
+def _more_than_before(cost: CostReport, daily: float, drivers: tuple[CostDriver, ...]) -> Iterator[str]:
     """Against the week before GA where its cost is known, because a week has cheap days; else against the GA day."""
-    past = [cost for day in week.past if (cost := _total(week, day)) is not None]
-    name, before = ("a day of the week before GA", fmean(past)) if past else ("the GA day", ga_cost)
+    name, before = "a day of the week before GA", cost.before_daily_average
+    if before is None:
+        name, before = "the GA day", cost.ga_day
     if before is not None and before > 0 and percent_change(before, daily) > DRIFT:
-        amounts = both(before, daily, _currency(week) or "")
-        yield f"Find out why a day costs {percent_change(before, daily):.0f} % more than {name} ({amounts})"
+        amounts = both(before, daily, cost.currency or "")
+        text = f"Find out why a day costs {percent_change(before, daily):.0f} % more than {name} ({amounts})"
+        yield text + _driven_by(cost, drivers)
 
 
-def _per_million(week: WeekRecord) -> Iterator[str]:
+def _driven_by(cost: CostReport, drivers: tuple[CostDriver, ...]) -> str:
+    signs = [f"{d.name} {'+' if d.change_per_day > 0 else ''}{_money(cost, d.change_per_day)}" for d in drivers]
+    return f", by {listed(signs, MOST_DRIVERS)}" if signs else ""
+
+
+def _per_million(cost: CostReport) -> Iterator[str]:
     """The cost of a million requests against the week before GA: the same weekdays, so the same mix of busy days."""
-    before, after = _unit_cost(week, week.past), _unit_cost(week, week.days)
-    if before is not None and after is not None and percent_change(before, after) > DRIFT:
-        amounts = both(before, after, _currency(week) or "")
+    before, after = cost.before_per_million_requests, cost.per_million_requests
+    if before is not None and after is not None and before > 0 and percent_change(before, after) > DRIFT:
+        amounts = both(before, after, cost.currency or "")
         change = f"{percent_change(before, after):.0f} %"
         yield f"Find out why a million requests cost {change} more than in the week before GA ({amounts})"
 
 
-def _unit_cost(week: WeekRecord, days: Sequence[DaySummary]) -> float | None:
-    """Cost per million requests over the days that have both; None where that is nothing."""
-    known = [(_total(week, day), day.value("request_rate")) for day in days]
-    counted = [(cost, rate) for cost, rate in known if cost is not None and rate is not None]
-    requests = math.fsum(rate for _, rate in counted) * week.calendar.day.total_seconds()
-    cost = math.fsum(cost for cost, _ in counted)
-    return 1e6 * cost / requests if requests > 0 and cost > 0 else None
-
-
-def _money(week: WeekRecord, amount: float) -> str:
-    return format_value(amount, _currency(week) or "")
+def _money(cost: CostReport, amount: float) -> str:
+    return format_value(amount, cost.currency or "")

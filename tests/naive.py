@@ -90,6 +90,104 @@ def rate_naive(counts, earlier, step_s):
     return total / (steps * step_s) if steps else None
 
 
+def fold_naive(kpi, columns, step_s, start, stop):
+    """A KPI over the steps ``start`` to ``stop``, from columns of numbers with None for a missing one, as (value, its
+    numerator, its denominator); None for what is not known. For all kinds but costs."""
+    steps = max(map(len, columns.values()))
+
+    def column(name):
+        return columns.get(str(name), [None] * steps)
+
+    is_unknown = [any(column(f"{name}.unknown")[k] for name in kpi.operands) for k in range(steps)]
+    values = [None if value is None else value * kpi.scale for value in column(kpi.query)]
+    if kpi.kind == "ratio":
+        total = [None if unknown else n for n, unknown in zip(column(kpi.denominator), is_unknown, strict=True)]
+        events = [None if all_ is None else n or 0 for n, all_ in zip(column(kpi.numerator), total, strict=True)]
+        numerator, denominator = (_sum_naive(counts[start:stop]) for counts in (events, total))
+        return _share_naive(kpi, numerator, denominator), numerator, denominator
+    if kpi.kind == "rate":
+        earlier = column(f"{kpi.query}.earlier") if f"{kpi.query}.earlier" in columns else [0] * steps
+        count, seconds = _rate_counts_naive(column(kpi.query), earlier, step_s, start, stop)
+        return (kpi.scale * count / seconds if seconds else None), count, seconds
+    if kpi.kind == "quantile":
+        buckets = _buckets_naive(kpi, columns)
+        value = _quantile_naive(kpi, buckets, start, stop)
+        if kpi.fold == "mean":
+            value = _mean_naive([_quantile_naive(kpi, buckets, step, step + 1) for step in range(start, stop)])
+        return value, None, _sum_naive([row[-1][1] for row in buckets[start:stop] if row])
+    if kpi.kind == "utilisation":
+        values = [_share_naive(kpi, a, b) for a, b in zip(column(kpi.numerator), column(kpi.denominator), strict=True)]
+    if kpi.kind == "incidents":
+        known = [up is not None and not unknown for up, unknown in zip(column("targets"), is_unknown, strict=True)]
+        return _runs_naive(column(kpi.query)[start:stop], column(f"{kpi.query}.started")[start:stop], known[start:stop])
+    seen = [value for value in values[start:stop] if value is not None]
+    return (max(seen, default=None) if kpi.fold == "max" else _mean_naive(seen)), None, None
+
+
+def _sum_naive(values):
+    known = [value for value in values if value is not None]
+    return math.fsum(known) if known else None
+
+
+def _mean_naive(values):
+    known = [value for value in values if value is not None]
+    return math.fsum(known) / len(known) if known else None
+
+
+def _share_naive(kpi, part, whole):
+    if part is None or not whole:
+        return None
+    return kpi.scale * (1 - part / whole if kpi.complement else part / whole)
+
+
+def _rate_counts_naive(counts, earlier, step_s, start, stop):
+    """What was counted, and the seconds that it took: a count of which a part is from earlier took the steps without a
+    count before it, too."""
+    total, took = [], []
+    for step in range(start, stop):
+        if counts[step] is None or earlier[step] is None:
+            continue
+        first = step
+        while earlier[step] > 0 and first > 0 and counts[first - 1] is None and earlier[first - 1] is not None:
+            first -= 1
+        total.append(counts[step])
+        took.append((step + 1 - first) * step_s)
+    return _sum_naive(total), _sum_naive(took)
+
+
+def _buckets_naive(kpi, columns):
+    """Per step a list of (upper bound, cumulative count), never falling; an empty one where nothing was seen."""
+    names = {float(name.partition(".le.")[2]): name for name in columns if name.startswith(f"{kpi.query}.le.")}
+    steps = max(map(len, columns.values()))
+    if math.inf not in names:
+        return [[] for _ in range(steps)]
+    rows = []
+    for step in range(steps):
+        highest, row = 0, []
+        for bound in sorted(names):
+            highest = max(highest, columns[names[bound]][step] or 0)
+            row.append((bound, highest))
+        rows.append([] if columns[names[math.inf]][step] is None else row)
+    return rows
+
+
+def _quantile_naive(kpi, buckets, start, stop):
+    rows = [row for row in buckets[start:stop] if row]
+    if not rows:
+        return None
+    added = [(row[0][0], math.fsum(count for _, count in row)) for row in zip(*rows, strict=True)]
+    value = bucket_quantile_naive(kpi.quantile, added)
+    return None if value is None else kpi.scale * value
+
+
+def _runs_naive(firing, started, known):
+    """Those that fired when first seen, and those that began later."""
+    if not any(known):
+        return None, None, None
+    seen = [(now, new) for now, new in zip(firing, started, strict=True) if now is not None]
+    return (seen[0][0] + sum(new for _, new in seen[1:]) if seen else 0), None, None
+
+
 def ewma_naive(values, alpha):
     """Weighted mean and variance of the values, with the weight of each written out. None is no value.
 

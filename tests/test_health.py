@@ -3,15 +3,21 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+import typer
 from hypothesis import given
 from hypothesis import strategies as st
+from typer.testing import CliRunner
 
-from observability.artifacts import DaySummary, KpiSummary, SloDay
+from observability import daily_health_reporter, stages
+from observability.artifacts import DaySummary, KpiSummary, PreReleaseSummary, SloDay
 from observability.definitions import Direction
-from observability.events import Anomaly, AnomalyEvents
+from observability.errors import ConfigError
+from observability.events import Anomaly, AnomalyEvents, Incident, Suspect
+from observability.judgement.daily_drift import partner_of
 from observability.judgement.health import LOOK_FIRST, assess
 from observability.model import Window
 from observability.release import flags_release
+from observability.store import Store
 from observability.verdicts import HealthReport
 
 GA = datetime(2025, 11, 18, tzinfo=UTC)
@@ -55,10 +61,37 @@ def kpi(name, drift=None, value=1.0, coverage=1.0, note=None):
     )
 
 
-def day(*slos, **kpis):
+def day(*slos, partial=False, window=TODAY, **kpis):
     """Day 2, with objectives and KPIs; a number is the KPI's drift against the GA day."""
     found = {name: given if isinstance(given, KpiSummary) else kpi(name, given) for name, given in kpis.items()}
-    return DaySummary(timestamp=TODAY.end, day_number=2, service="shop", kpis=found, slos=slos, window=TODAY)
+    return DaySummary(
+        timestamp=TODAY.end, day_number=2, service="shop", kpis=found, slos=slos, window=window, partial=partial
+    )
+
+
+def with_values(*slos, number=2, coverage=1.0, partial=False, **values):
+    """A day of KPIs by their values; a KpiSummary stands as it is."""
+    start = GA + timedelta(days=number)
+    found = {
+        name: given if isinstance(given, KpiSummary) else kpi(name, value=given, coverage=coverage)
+        for name, given in values.items()
+    }
+    window = Window(start=start, end=start + timedelta(days=1))
+    return DaySummary(
+        timestamp=start, day_number=number, service="shop", kpis=found, slos=slos, window=window, partial=partial
+    )
+
+
+def drifted(now, before=None, ga=None, name="p99_latency_ms", **fields):
+    """The score and the sentence of one KPI, given its value (or all values) on the day, on the same weekday before GA
+    and on the GA day."""
+    days = [None if d is None else d if isinstance(d, dict) else {name: d} for d in (now, before, ga)]
+    today, partner, first = (
+        None if d is None else with_values(number=n, **d) for d, n in zip(days, (2, -5, 0), strict=True)
+    )
+    report = assess(today.model_copy(update=fields), None, partner, first)
+    (part,) = [part for part in report.parts if part.kpi == name]
+    return part.score, part.why
 
 
 def incidents(number):
@@ -93,7 +126,7 @@ def test_a_day_by_hand():
     assert report.health_score == pytest.approx((50 * budget + 35 * drift + 15 * anomalies) / 100)
     assert (report.status, report.coverage, report.veto, report.anomalies) == ("degraded", 1.0, None, 1)
     assert [part.why for part in report.parts] == [
-        "0.5 times the day's error budget was spent",
+        "50 % of the day's error budget was spent",
         "1 ms, +30.0 % against the GA day",
         "1 high",
     ]
@@ -229,12 +262,182 @@ def test_too_few_events_spend_no_budget_and_veto_nothing():
     assert assess(day(slo(burn=200, total=1000)), NOTHING_FOUND).status == "critical"
 
 
-def test_a_ga_value_of_0_or_none_is_no_baseline():
+def test_without_a_drift_there_is_nothing_to_compare_with():
     report = assess(day(slo(0), db_connections=kpi("db_connections", drift=None, value=5.0)), NOTHING_FOUND)
     assert (report.parts[1].score, report.parts[1].why) == (
         None,
-        "there is no GA value to compare with: none, 0, of other buckets, or of other hours",
+        "there is no value to compare with: none, 0, of other buckets, or of other hours",
     )
+
+
+# Against the same weekday before GA.
+
+
+@pytest.mark.parametrize(
+    ("now", "before", "ga", "score", "why"),
+    [
+        pytest.param(520, 400, 520, 50, "520 ms, +30.0 % against the same weekday before GA", id="shipped at GA"),
+        pytest.param(520, 520, 400, 100, "520 ms, +0.0 % against the same weekday before GA", id="the GA day no veto"),
+        pytest.param(520, None, 400, 50, "520 ms, +30.0 % against the GA day", id="no week before"),
+        pytest.param(520, 0, 400, 50, "520 ms, +30.0 % against the GA day", id="0 before is no baseline"),
+        pytest.param(0, 0, None, 100, "0 ms, +0.0 % against the same weekday before GA", id="from 0 to 0"),
+        pytest.param(300, 400, None, 100, "300 ms, -25.0 % against the same weekday before GA", id="better"),
+    ],
+)
+def test_the_same_weekday_before_ga_is_the_baseline(now, before, ga, score, why):
+    found = drifted(now, before, ga)
+    assert found == (pytest.approx(score), why)
+
+
+@pytest.mark.parametrize(
+    "unfit",
+    [
+        {"coverage": 0.4},
+        {"at_least": True},
+        {"buckets": {"0.5": 1, "+Inf": 2}},
+        {"value": None},
+    ],
+)
+def test_what_does_not_compare_is_no_baseline(unfit):
+    before = kpi("p99_latency_ms", value=400.0).model_copy(update=unfit)
+    now = kpi("p99_latency_ms", value=520.0).model_copy(update={"buckets": {"1.0": 1, "+Inf": 2}})
+    assert drifted({"p99_latency_ms": now}, {"p99_latency_ms": before}) == (
+        None,
+        "there is no value to compare with: none, 0, of other buckets, or of other hours",
+    )
+
+
+def test_the_partner_is_the_same_weekday():
+    past = PreReleaseSummary(days=tuple(with_values(number=n, partial=n == -4) for n in range(-7, 0)))
+    partners = {n: partner_of(with_values(number=n), past) for n in range(1, 8)}
+    assert {n: None if p is None else p.day_number for n, p in partners.items()} == {
+        **dict(zip((1, 2, 4, 5, 6, 7), (-6, -5, -3, -2, -1, -7), strict=True)),
+        3: None,  # was not over
+    }
+    assert partner_of(with_values(number=1), None) is None
+
+
+def test_without_the_week_before_it_says_what_it_cannot_see():
+    blind = "Without the same weekday before GA, KPIs are compared with the GA day, which hides what was shipped at GA."
+    assert assess(day(slo(0), p99_latency_ms=0.0), NOTHING_FOUND).warnings == (blind,)
+    assert assess(with_values(p99_latency_ms=4.0), None, ga=with_values(number=0, p99_latency_ms=4.0)).warnings == (
+        blind,
+    )
+    assert assess(with_values(p99_latency_ms=4.0), None, with_values(number=-5, p99_latency_ms=4.0)).warnings == ()
+
+
+# What follows the traffic.
+
+
+@pytest.mark.parametrize(
+    ("name", "rate", "value", "score", "why"),
+    [
+        pytest.param(
+            *("avg_cpu_percent", 200, 40, 100),
+            "40 %, +100.0 % against the same weekday before GA; per request +0.0 %, at 2 times the traffic",
+            id="in proportion to twice the traffic",
+        ),
+        pytest.param(
+            *("avg_cpu_percent", 200, 52, 50),
+            "52 %, +160.0 % against the same weekday before GA; per request +30.0 %, at 2 times the traffic",
+            id="30 % more per request",
+        ),
+        pytest.param(
+            *("avg_cpu_percent", 109, 26, 50),
+            "26 %, +30.0 % against the same weekday before GA",
+            id="9 % more traffic is no excuse",
+        ),
+        pytest.param(
+            *("estimated_cost_per_hour", 200, 30, 100),
+            "30 per hour, +50.0 % against the same weekday before GA; per request -25.0 %, at 2 times the traffic",
+            id="less per request",
+        ),
+        pytest.param(
+            *("avg_cpu_percent", 50, 20, 100),
+            "20 %, +0.0 % against the same weekday before GA",
+            id="less traffic makes nothing worse",
+        ),
+        pytest.param(
+            *("p99_latency_ms", 200, 26, 50),
+            "26 ms, +30.0 % against the same weekday before GA",
+            id="a latency is no matter of more requests",
+        ),
+        pytest.param(
+            *("cluster_cpu_utilization", 200, 26, 50),
+            "26 %, +30.0 % against the same weekday before GA",
+            id="nor is the whole cluster",
+        ),
+    ],
+)
+def test_more_traffic(name, rate, value, score, why):
+    found = drifted({name: value, "request_rate": rate}, {name: 20, "request_rate": 100}, name=name)
+    assert found == (pytest.approx(score), why)
+
+
+@pytest.mark.parametrize("now", [None, kpi("request_rate", value=200.0, coverage=0.4)])
+def test_traffic_that_is_not_known_excuses_nothing(now):
+    found = drifted(
+        {"avg_cpu_percent": 40, "request_rate": now},
+        {"avg_cpu_percent": 20, "request_rate": 100},
+        name="avg_cpu_percent",
+    )
+    assert found == (0, "40 %, +100.0 % against the same weekday before GA")
+
+
+def test_a_day_of_zeros_is_not_healthy():
+    """No requests: no latency, an idle CPU, no errors. None of that is health."""
+    before = with_values(slo(0), number=-5, request_rate=100.0, avg_cpu_percent=20.0, p99_latency_ms=400.0)
+    nothing = kpi("p99_latency_ms", value=None, note="undefined, because there was no traffic")
+    today = with_values(slo(0, total=0), request_rate=0.0, avg_cpu_percent=0.0, p99_latency_ms=nothing)
+    report = assess(today, NOTHING_FOUND, before)
+    assert [part.score for part in report.parts] == [None, None, None, 100]
+    assert (report.health_score, report.status) == (None, "not assessable")
+    assert report.warnings == ("The day had no requests, so low latency, usage and errors say nothing.",)
+    (action,) = report.mitigation_actions
+    assert action == (
+        "Look into request_rate (none, 100 requests/s before): "
+        "first whether requests still reach the service: its ingress, DNS and scrape targets."
+    )
+
+
+# Failures without an objective.
+
+
+@pytest.mark.parametrize(
+    ("name", "before", "now", "score"),
+    [
+        ("overall_error_rate", 0.0, 0.05, 100),  # below the floor of 0.1 points
+        ("overall_error_rate", 0.0, 0.5, 0),
+        ("overall_error_rate", 1.0, 1.3, 50),
+        ("overall_error_rate", 1.0, 0.5, 100),
+        ("overall_availability", 99.0, 98.7, 50),  # 1 → 1.3 % of bad events
+        ("overall_availability", 99.0, 99.9, 100),
+    ],
+)
+def test_failures_count_where_no_objective_is_on_them(name, before, now, score):
+    assert drifted(now, before, name=name)[0] == pytest.approx(score)
+    found = assess(
+        with_values(slo(0), **{name: now, "overall_availability": now}), None, with_values(number=-5, **{name: before})
+    )
+    assert [part.name for part in found.parts] == ["Availability", "Anomalies"]
+
+
+# A day that is not over.
+
+
+def test_a_partial_day_says_so_and_is_not_compared_where_that_depends_on_the_hour():
+    until = Window(start=TODAY.start, end=TODAY.start + timedelta(hours=6))
+    today = day(slo(0), partial=True, window=until, avg_cpu_percent=40.0, p99_latency_ms=0.0)
+    report = assess(today, NOTHING_FOUND)
+    assert report.warnings[0] == "The day is not over: this is of 2025-11-20T00:00:00Z to 2025-11-20T06:00:00Z alone."
+    assert [(part.name, part.score) for part in report.parts] == [
+        ("Availability", 100),
+        ("avg_cpu_percent", None),
+        ("p99_latency_ms", 100),
+        ("Anomalies", 100),
+    ]
+    assert report.parts[1].why == "the day is not over, so it does not compare with a whole one"
+    assert report.coverage == pytest.approx((50 + 17.5 + 15) / 100)
 
 
 # Vetoes.
@@ -269,6 +472,53 @@ def test_a_critical_alert_is_critical_even_where_nothing_was_scored():
 def test_no_critical_alert_and_unknown_alerts_veto_nothing(number):
     report = assess(day(slo(0), p99_latency_ms=0.0, critical_incident_count=incidents(number)), NOTHING_FOUND)
     assert (report.status, report.veto) == ("healthy", None)
+
+
+def incident(severity="critical", start=9.0, end=10.0, **fields):
+    """From and until so many hours after the day began."""
+    suspect = Suspect(metric_name="avg_cpu_percent", category="resources", share=0.8)
+    at = {"start": TODAY.start + timedelta(hours=start), "end": TODAY.start + timedelta(hours=end)}
+    common = {"id": "1", "score": 90.0, "threshold": 6.0, "suspects": (suspect,)}
+    return Incident(**{"severity": severity, "noticed": at["start"], **at, **common, **fields})
+
+
+def test_a_critical_incident_is_critical():
+    found = NOTHING_FOUND.model_copy(update={"incidents": (incident(),)})
+    report = assess(day(slo(0), avg_cpu_percent=0.0), found)
+    told = "critical incident from 2025-11-20T09:00:00Z to 2025-11-20T10:00:00Z"
+    assert (report.health_score, report.status, report.veto) == (30, "critical", f"avg_cpu_percent: {told}")
+    (action,) = report.mitigation_actions
+    assert action == (
+        f"Look into avg_cpu_percent ({told}): "
+        "first usage by pod over the days (a steady rise is a leak, a step came with a deployment)."
+    )
+
+
+@pytest.mark.parametrize(
+    ("found", "status"),
+    [
+        pytest.param(incident("high"), "healthy", id="less severe"),
+        pytest.param(incident(in_maintenance=True), "healthy", id="in maintenance"),
+        pytest.param(incident(in_maintenance=None), "critical", id="maybe in maintenance"),
+        pytest.param(incident(start=-5, end=0), "healthy", id="over when the day began"),
+        pytest.param(incident(start=24, end=25), "healthy", id="of the next day"),
+        pytest.param(incident(start=-5, end=0.1), "critical", id="reaching into the day"),
+        pytest.param(incident(suspects=()), "critical", id="without a suspect"),
+    ],
+)
+def test_which_incidents_are_of_the_day(found, status):
+    events = NOTHING_FOUND.model_copy(update={"incidents": (found,)})
+    assert assess(day(slo(0), avg_cpu_percent=0.0), events).status == status
+
+
+def test_all_that_makes_one_kpi_critical_stands_in_one_action():
+    suspect = Suspect(metric_name="overall_availability", category="availability", share=1.0)
+    events = NOTHING_FOUND.model_copy(update={"incidents": (incident(suspects=(suspect,), ongoing=True),)})
+    (action,) = assess(day(slo(12)), events).mitigation_actions
+    assert action == (
+        "Look into overall_availability (12 times the day's error budget was spent; "
+        "critical incident from 2025-11-20T09:00:00Z to now): first its query in Prometheus."
+    )
 
 
 def test_all_vetoes_are_told():
@@ -322,9 +572,60 @@ def test_a_healthy_day_asks_for_nothing():
 
 def test_there_is_something_to_look_at_for_every_kpi_that_can_score_low():
     for name, known in CATALOG.items():
-        scored = known.direction is not Direction.TWO_SIDED
-        assert (known.category in LOOK_FIRST) is scored, name
+        if known.direction is not Direction.TWO_SIDED:
+            assert known.category in LOOK_FIRST, name
 
+
+# The stage and its command.
+
+
+def write(folder, before=True, service="shop"):
+    """A week in which the P99 rose by 30 % at GA, as day 2, the GA day and the week before have it."""
+    store = Store(folder)
+    ga = with_values(number=0, p99_latency_ms=520.0).model_copy(update={"timestamp": GA, "service": service})
+    store.write("ga_kpis/ga_kpi_summary.json", ga)
+    if before:
+        past = tuple(
+            with_values(number=n, p99_latency_ms=400.0).model_copy(update={"service": service}) for n in range(-7, 0)
+        )
+        store.write("ga_kpis/pre_release_summary.json", PreReleaseSummary(service=service, days=past))
+    store.write("stability/day_02_summary.json", with_values(p99_latency_ms=520.0))
+    store.write("anomaly_events.json", NOTHING_FOUND.model_copy(update={"service": "shop"}))
+    return store
+
+
+def reported(store, ga_key="ga_kpis/ga_kpi_summary.json"):
+    keys = ("stability/day_02_summary.json", "anomaly_events.json", "stability/day_02_HEALTH.json")
+    report = stages.report_health(store, *keys, 2, ga_key)
+    assert store.read(keys[-1], HealthReport, "") == report
+    return report.parts[0].why
+
+
+def test_the_stage_reads_the_week_before_from_beside_the_ga_summary(tmp_path):
+    assert reported(write(tmp_path / "a")) == "520 ms, +30.0 % against the same weekday before GA"
+    assert reported(write(tmp_path / "b", before=False)) == "520 ms, +0.0 % against the GA day"
+    assert reported(write(tmp_path / "c"), None).startswith("there is no value to compare with")
+
+
+def test_the_stage_refuses_the_baseline_of_another_service(tmp_path):
+    with pytest.raises(ConfigError, match=r"is of service 'shop', and .* is of 'search'"):
+        reported(write(tmp_path, service="search"))
+
+
+def test_the_command_takes_the_baseline_that_is_there(tmp_path, monkeypatch):
+    write(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    app = typer.Typer()
+    app.command()(daily_health_reporter.main)
+    assert CliRunner().invoke(app, ["--day-number", "2"]).exit_code == 0
+    found = HealthReport.model_validate_json((tmp_path / "stability/day_02_HEALTH.json").read_bytes())
+    assert found.parts[0].why == "520 ms, +30.0 % against the same weekday before GA"
+    (tmp_path / "ga_kpis/ga_kpi_summary.json").unlink()
+    assert CliRunner().invoke(app, ["--day-number", "2"]).exit_code == 0
+    assert isinstance(CliRunner().invoke(app, ["--day-number", "2", "--ga-baseline", "no.json"]).exception, ConfigError)
+
+
+# Properties.
 
 BURN = st.one_of(st.none(), st.floats(0, 1000))
 DRIFT = st.one_of(st.none(), st.floats(-100, 1000))
@@ -346,6 +647,49 @@ def test_a_score_lies_between_0_and_what_was_seen(burns, drifts, severities):
     assert (report.veto is not None) is (report.status == "critical")
     assert all(text.endswith(".") and ": first " in text for text in report.mitigation_actions)
     assert HealthReport.model_validate_json(report.model_dump_json()) == report
+
+
+VALUES = st.dictionaries(
+    st.sampled_from(["p99_latency_ms", "avg_cpu_percent", "avg_redis_hit_rate", "estimated_cost_per_hour"]),
+    st.one_of(st.none(), st.floats(0.5, 2)),
+    min_size=1,
+)
+KNOWN = {
+    "p99_latency_ms": 1.0,
+    "avg_cpu_percent": 1.0,
+    "avg_redis_hit_rate": 1.0,
+    "estimated_cost_per_hour": 1.0,
+    "request_rate": 1.0,
+}
+
+
+def scored(values, burn, severities=()):
+    rate = {"request_rate": values["request_rate"]} if "request_rate" in values else {}
+    today = with_values(slo(burn), **{**rate, **values})
+    return assess(today, events(*map(anomaly, severities)), with_values(number=-5, **KNOWN)).health_score
+
+
+@given(VALUES, st.floats(0, 9.9), st.lists(SEVERITY, max_size=4), st.data())
+def test_the_score_never_rises_when_a_kpi_gets_worse_or_is_lost(values, burn, severities, data):
+    """But for a veto: it stands on what was seen."""
+    values = {**values, "request_rate": data.draw(st.floats(0.5, 3))}
+    name = data.draw(st.sampled_from(sorted(values.keys() - {"request_rate"})))
+    score = scored(values, burn, severities)
+    lost = scored({**values, name: None}, burn, severities)
+    assert lost is None or score is None or lost <= score + 1e-9
+    if values[name] is not None:
+        times = data.draw(st.floats(1, 3))
+        worse = values[name] / times if name == "avg_redis_hit_rate" else values[name] * times
+        after = scored({**values, name: worse}, burn, severities)
+        assert after <= score + 1e-9
+    unknown = scored(values, None, severities)
+    assert unknown is None or score is None or unknown <= score + 1e-9
+
+
+def test_losing_sight_of_a_bad_kpi_does_not_raise_the_score():
+    """The bad half counts 0, seen or not."""
+    seen, unseen = (assess(day(slo(burn), p99_latency_ms=30.0), NOTHING_FOUND) for burn in (4, None))
+    assert seen.health_score == unseen.health_score == pytest.approx(0.35 * 50 + 15)
 
 
 @given(st.floats(0, 100), st.floats(0, 100))

@@ -1,13 +1,13 @@
 """Artifacts of another release or service are refused, by name; files of older tools are taken as they are."""
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from observability import stages
+from observability import readers, stages
 from observability.artifacts import Artifact, DaySummary
 from observability.errors import ConfigError
 from observability.events import AnomalyEvents
@@ -165,3 +165,83 @@ def test_summaries_of_older_tools_are_taken_as_they_are(store: Store) -> None:
     store.write_bytes("anomaly_events.json", b"[]")
     retrospective(store)
     assert store.exists("docs/final/report.md")
+
+
+def write_before(store: Store, *days: DaySummary) -> None:
+    store.write(BEFORE, weeks.before().model_copy(update={"days": days}))
+
+
+def test_days_before_ga_in_any_order_are_read_in_their_order(store: Store) -> None:
+    write_before(store, *reversed(weeks.before().days))
+    base = readers.Ground.of(day_of(0), "ga")
+    found = readers.read_before(store, base, "ga_kpis/ga_kpi_summary.json")
+    assert found is not None
+    assert [day.day_number for day in found.days] == list(range(-7, 0))
+
+
+@pytest.mark.parametrize(
+    ("days", "words"),
+    [
+        ((day_of(-3), day_of(-2), day_of(-3)), "holds day -3 twice"),
+        ((day_of(-1), day_of(0)), "holds day 0, which is not one of the days before GA"),
+        ((day_of(-8),), "holds day -8, which is not one"),
+        ((day_of(3),), "holds day 3, which is not one"),
+    ],
+)
+def test_days_before_ga_that_are_no_week(store: Store, days: tuple[DaySummary, ...], words: str) -> None:
+    write_before(store, *days)
+    with pytest.raises(ConfigError, match=f"pre_release_summary.json {words}"):
+        regressions(store)
+
+
+def in_seconds(day: DaySummary) -> DaySummary:
+    return day.model_copy(update={"kpis": {**day.kpis, "p99_latency_ms": weeks.kpi("p99_latency_ms", 0.4, unit="s")}})
+
+
+@pytest.mark.parametrize("stage", [regressions, retrospective, burn_down])
+def test_a_day_in_other_units_is_refused(store: Store, stage: Callable[[Store], object]) -> None:
+    store.write(DAY, in_seconds(day_of(3)))
+    with pytest.raises(ConfigError, match=r"day_03.* has p99_latency_ms in 's', and .*ga_kpi_.* has it in 'ms'"):
+        stage(store)
+
+
+def test_a_day_before_ga_in_other_units_is_refused(store: Store) -> None:
+    write_before(store, in_seconds(day_of(-3)))
+    with pytest.raises(ConfigError, match=r"pre_release.* has p99_latency_ms in 's'"):
+        regressions(store)
+
+
+def test_a_kpi_that_one_day_alone_has_is_no_error(store: Store) -> None:
+    store.write(DAY, weeks.day(3, {"throughput": 3.0}))
+    regressions(store)
+
+
+def test_a_day_that_claims_another_number_is_refused(store: Store) -> None:
+    store.write(DAY, day_of(4))
+    with pytest.raises(ConfigError, match=r"day_03_summary\.json says it is day 4"):
+        regressions(store)
+
+
+def test_days_that_are_missing_are_no_error(store: Store) -> None:
+    for number in (2, 5):
+        (Path(store.root) / f"stability/day_{number:02d}_summary.json").unlink()
+    base = readers.Ground.of(day_of(0), "ga")
+    assert [day.day_number for day in readers.read_days(store, base, "stability")] == [1, 3, 4, 6, 7]
+
+
+@pytest.mark.parametrize("timestamp", [weeks.legacy(2).timestamp, weeks.legacy(1).timestamp])
+def test_flat_days_that_are_copies_or_out_of_order_are_refused(store: Store, timestamp: datetime) -> None:
+    for number in (0, *weeks.WEEK):
+        key = f"stability/day_{number:02d}_summary.json" if number else "ga_kpis/ga_kpi_summary.json"
+        store.write(key, weeks.legacy(number))
+    (Path(store.root) / BEFORE).unlink()
+    store.write(DAY, weeks.legacy(3).model_copy(update={"timestamp": timestamp}))
+    with pytest.raises(ConfigError, match=r"day_03_summary\.json: day 3 is of .*, and so no later than day 2, of "):
+        burn_down(store)
+
+
+@pytest.mark.parametrize(("number", "there"), [(0, True), (-7, True), (7, True), (3, False), (-1, False), (6, False)])
+def test_a_good_day_is_a_whole_day_that_is_there(number: int, there: bool) -> None:
+    days = [day_of(n, partial=n == 6) for n in weeks.WEEK if n != 3]
+    before = weeks.before().model_copy(update={"days": weeks.before().days[:6]})
+    assert (readers.missing_good_day(number, day_of(0), days, before) is None) == there

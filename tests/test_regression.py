@@ -29,9 +29,25 @@ KPIS = {
 }
 
 
+PER_HOUR = 100_000  # requests
+
+
+def kpi(name, value, coverage=1.0):
+    """The same value in each of the day's hours."""
+    about = {"value": value, "coverage": coverage, **KPIS[name]}
+    if value is None:
+        return KpiSummary(**about)
+    hourly = {"hourly": (value,) * 24}
+    if about["kind"] == "ratio":
+        count = value / (100 if about["unit"] == "%" else 1) * PER_HOUR
+        hourly |= {"numerator": 24 * count, "denominator": 24 * PER_HOUR}
+        hourly |= {"hourly_numerator": (count,) * 24, "hourly_denominator": (PER_HOUR,) * 24}
+    return KpiSummary(**about, **hourly)
+
+
 def day(number, partial=False, coverage=1.0, **values):
     start = GA + timedelta(days=number)
-    kpis = {name: KpiSummary(value=value, coverage=coverage, **KPIS[name]) for name, value in values.items()}
+    kpis = {name: kpi(name, value, coverage) for name, value in values.items()}
     window = Window(start=start, end=start + timedelta(days=1))
     return DaySummary(
         timestamp=start, day_number=number, service="shop", kpis=kpis, window=window, partial=partial, coverage=coverage

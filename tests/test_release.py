@@ -575,3 +575,56 @@ def test_days_are_half_open_and_share_no_instant() -> None:
 def test_a_rehearsal_shortens_the_day() -> None:
     calendar = Calendar(GA, timedelta(minutes=24))
     assert calendar.window(7) == Window(start=GA + timedelta(minutes=168), end=GA + timedelta(minutes=192))
+
+
+def test_baselines_and_a_good_day(tmp_path: Path) -> None:
+    release = written(tmp_path, "baselines: {v1.0.0: ../v1, 'staging_2': s3://bucket/ga.json}\ngood_day: -2\n")
+    assert dict(release.baselines) == {"v1.0.0": "../v1", "staging_2": "s3://bucket/ga.json"}
+    assert release.good_day == -2
+    assert written(tmp_path).baselines == {}
+    assert written(tmp_path).good_day is None
+    assert written(tmp_path, "good_day: 0\n").good_day == 0
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        *(
+            (
+                f"baselines: {{{name}: a}}",
+                f"baselines.{name}: '{name}' is the name of a baseline that is always there; give it another one.",
+            )
+            for name in ("week_before", "ga_day", "previous_day", "pre_release_median", "good_day")
+        ),
+        (
+            "baselines: {'a b': x}",
+            "baselines.a b: 'a b' cannot name a baseline; use up to 40 letters, digits, dots, - and _.",
+        ),
+        (
+            "baselines: {'a/b': x}",
+            "baselines.a/b: 'a/b' cannot name a baseline; use up to 40 letters, digits, dots, - and _.",
+        ),
+        ("baselines: {v1: ''}", "baselines.v1: write the path of a summary, or of a folder of summaries."),
+        ("baselines: {v1: 3}", "baselines.v1: write it as text, in quotes where YAML would read something else."),
+        ("baselines: {v1: }", "baselines.v1: write it as text, in quotes where YAML would read something else."),
+        ("baselines: {1.0: x}", "baselines.1.0: write it as text, in quotes where YAML would read something else."),
+        ("baselines: {v1: [x]}", "baselines.v1: write it as text, in quotes where YAML would read something else."),
+        ("baselines: [v1]", "baselines: write names with their values, such as {name: value}."),
+        ("baselines: v1", "baselines: write names with their values, such as {name: value}."),
+        ("baselines:", "baselines: write names with their values, such as {name: value}."),
+        ("baseline: {v1: x}", "baseline: there is no such field; did you mean 'baselines'?"),
+        ("baselines: {v1: x, v1: y}", "baselines.v1: the key 'v1' is written twice; leave one of them out."),
+        ("good_day: 8", "good_day: must be at most 7."),
+        ("good_day: -8", "good_day: must be at least -7."),
+        ("good_day: 1.5", "good_day: write a whole number."),
+        ("good_day: true", "good_day: write a whole number."),
+        ("good_day: tuesday", "good_day: write a whole number."),
+    ],
+)
+def test_baselines_that_cannot_be_used(tmp_path: Path, text: str, said: str) -> None:
+    assert problems(tmp_path, f"{text}\n") == [f"release.yaml:3: {said}"]
+
+
+def test_a_broken_baseline_hides_no_other_problem(tmp_path: Path) -> None:
+    said = problems(tmp_path, "baselines: {v1: 3, ga_day: x}\nservices: [a, a]\n")
+    assert [line.split(": ")[1] for line in said] == ["baselines.v1", "baselines.ga_day", "services.1"]

@@ -17,12 +17,13 @@ DEFINITIONS, REPORT = "observability.definitions", "observability.report"
 ARTIFACTS, KPI, UNITS = "observability.artifacts", "observability.kpi", "observability.units"
 EVENTS = "observability.events"
 VERDICTS = "observability.verdicts"
-COMPARABLE = "observability.comparable"
+COMPARABLE, COSTS = "observability.comparable", "observability.costs"
 NOTIFY = "observability.notify"
 TABLE = "observability.week_table"
 PROMQL, RELEASE_YAML = "observability.promql", "observability.release_yaml"
 CHECKS, FIELDS = "observability.release_checks", "observability.release_fields"
 DETECTORS, CHANNELS = "observability.release_detectors", "observability.detection.channels"
+BASELINE = "observability.judgement.baseline"  # which baselines there are, the judgement knows
 # Room → what it may import of ours, besides itself. What is not named here joins the rooms, and may import them all.
 MAY_IMPORT = {
     ERRORS: set(),
@@ -36,14 +37,18 @@ MAY_IMPORT = {
     VERDICTS: {MODEL, DEFINITIONS, ARTIFACTS},
     REPORT: {ERRORS, MODEL, DEFINITIONS, ARTIFACTS, EVENTS, VERDICTS},
     COMPARABLE: {MODEL, ARTIFACTS},
+    COSTS: {MODEL, ARTIFACTS, VERDICTS, UNITS},  # for what judges and for the report, which reads older files alone
     KPI: {ERRORS, MODEL, DEFINITIONS},
     PROMQL: set(),
     RELEASE_YAML: set(),
-    CHECKS: {HTTP_CONFIG, MODEL, DEFINITIONS, PROMQL, RELEASE_YAML},
+    CHECKS: {HTTP_CONFIG, MODEL, DEFINITIONS, PROMQL, RELEASE_YAML, BASELINE},
     FIELDS: {MODEL, NOTIFY, DEFINITIONS, RELEASE_YAML, CHECKS},
     DETECTORS: {DEFINITIONS, RELEASE_YAML, CHANNELS},  # which detectors there are, the detectors know
     "observability.release": {ERRORS, MODEL, DEFINITIONS, RELEASE_YAML, CHECKS, FIELDS, DETECTORS},
-    "observability.judgement": {ERRORS, MODEL, DEFINITIONS, ARTIFACTS, EVENTS, VERDICTS, COMPARABLE, KPI, UNITS},
+    "observability.judgement": {
+        *(ERRORS, MODEL, DEFINITIONS, ARTIFACTS, EVENTS, VERDICTS),
+        *(COMPARABLE, COSTS, KPI, UNITS),
+    },
     "observability.detection": {ERRORS, MODEL, DEFINITIONS, ARTIFACTS, EVENTS, KPI, UNITS},
     "observability.sources": {ERRORS, MODEL, HTTP_CONFIG},
     "observability.store": {ERRORS, MODEL, ARTIFACTS},
@@ -51,7 +56,7 @@ MAY_IMPORT = {
     "observability.week_text": {MODEL, UNITS, TABLE, "observability.judgement"},
     "retrospective": {
         *(ERRORS, MODEL, DEFINITIONS, ARTIFACTS, EVENTS, VERDICTS),
-        *(COMPARABLE, REPORT, UNITS, "observability.store"),
+        *(COMPARABLE, COSTS, REPORT, UNITS, "observability.store"),
     },
 }
 # Commands stand before the stages: neither the stages nor the DAGs, which are another door, know of them.
@@ -76,6 +81,7 @@ COMMANDS = {
     "observability.validate_release",
     "observability.watch_release",
     "observability.calibrate_incidents",
+    "observability.gate_release",
 }
 REPORTERS = {"observability.stages", "observability.score_csv", "observability.cli"}
 # Installed package → the only room that imports it.

@@ -110,6 +110,7 @@ def test_a_mean_of_quantiles_is_one_where_more_than_a_few_steps_are_cut_off(hour
     fast, slow = 24 - hours, hours
     latency = {"http_latency.le.2.5": [100] * fast + [90] * slow, "http_latency.le.+Inf": 100}
     assert kpi_summary("avg_p99_latency_ms", latency).at_least is at_least
+    assert kpi_summary("p99_latency_ms", latency).at_least is False  # of all requests less than 1 % lie beyond
 
 
 def test_how_many_incidents_began():

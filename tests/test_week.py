@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from observability import gather
-from observability.errors import NotEnoughDataError
+from observability.errors import ConfigError, NotEnoughDataError
 from observability.layout import Layout
 from observability.release import load
 from observability.store import Store
@@ -37,6 +37,7 @@ def ran(output: Path, recording: Path = RECORDING, release: Path = RELEASE, now:
         now=now,
         report=lambda stage, did_run: stages_run.append(stage) if did_run else None,
         warn=lambda text: stages_run.append(f"warning: {text}"),
+        folder=str(release.parent),
     )
     week.run()
     return stages_run
@@ -143,3 +144,69 @@ def test_a_recording_is_read_afresh_when_it_has_changed(output: Path, tmp_path: 
     assert [text for text in ran(output, recording) if text.startswith("warning: ") and "day_04" in text]
     report = json.loads((output / "checkout/docs/final/GA_7DAY_RETROSPECTIVE.json").read_text())
     assert report["days_present"] == [1, 2, 3, 5, 6, 7]
+
+
+# Baselines that the release file names
+
+
+def naming(folder: Path, text: str) -> Path:
+    """The release file with more fields, in a folder of its own."""
+    path = folder / "release.yaml"
+    path.write_text(RELEASE.read_text() + text)
+    return path
+
+
+def former(finished: Path, folder: Path, services: tuple[str, ...] = ("checkout", "reports")) -> Path:
+    """The week before GA, as the summaries that another release might have left."""
+    for service in services:
+        source = finished / service / "ga_kpis/pre_release_summary.json"
+        days = json.loads(source.read_text())["days"]
+        (folder / service / "stability").mkdir(parents=True)
+        for number, day in enumerate(days, 1):
+            text = json.dumps({**day, "day_number": number})
+            (folder / service / f"stability/day_{number:02d}_summary.json").write_text(text)
+    return folder
+
+
+def used(output: Path, service: str) -> dict[str, dict[str, object]]:
+    summary = json.loads((output / service / "regression_summary.json").read_text())
+    return {one["name"]: one for one in summary["baselines"]}
+
+
+def test_a_named_baseline_makes_the_regressions_again_and_nothing_else(output: Path, tmp_path: Path) -> None:
+    past = former(output, tmp_path / "v1")
+    release = naming(tmp_path, "baselines: {v1.0.0: v1}\ngood_day: -2\n")
+    assert ran(output, release=release) == CONCLUSIONS
+    assert used(output, "checkout")["v1.0.0"]["days"] == 7
+    assert used(output, "checkout")["v1.0.0"]["source"] == "v1"
+    assert used(output, "checkout")["good_day"]["days"] == 1
+    assert "`v1.0.0`" in (output / "checkout/regression_summary.md").read_text()
+    assert ran(output, release=release) == []
+    path = past / "reports/stability/day_03_summary.json"
+    path.write_text(path.read_text() + " ")
+    assert ran(output, release=release) == ["regressions and SLOs of reports"]
+    (past / "checkout/stability/day_07_summary.json").unlink()
+    assert "regressions and SLOs of checkout" in ran(output, release=release)
+    assert used(output, "checkout")["v1.0.0"]["days"] == 6
+
+
+def test_a_service_that_the_former_release_did_not_have(output: Path, tmp_path: Path) -> None:
+    former(output, tmp_path / "v1", ("checkout",))
+    ran(output, release=naming(tmp_path, "baselines: {v1: v1}\n"))
+    assert "v1" in used(output, "checkout")
+    assert "v1" not in used(output, "reports")
+
+
+def test_a_lost_markdown_is_made_again(output: Path) -> None:
+    before = contents(output)
+    (output / "checkout/regression_summary.md").unlink()
+    assert ran(output) == ["regressions and SLOs of checkout"]
+    assert contents(output) == before
+
+
+def test_a_baseline_that_cannot_be_read_is_told_before_the_week_is_over(output: Path, tmp_path: Path) -> None:
+    """And after what was to be collected has been."""
+    release, early = naming(tmp_path, "baselines: {v1: nowhere}\n"), datetime(2025, 11, 21, 6, tzinfo=UTC)
+    with pytest.raises(ConfigError, match="nowhere is not there"):
+        ran(tmp_path / "week", release=release, now=early)
+    assert (tmp_path / "week/checkout/stability/day_02_HEALTH.json").exists()

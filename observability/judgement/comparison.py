@@ -1,77 +1,250 @@
-"""One KPI of the week against one baseline: pairs of days, their changes, and what keeps them from being compared."""
+"""One KPI of the week against one baseline: paired days and hours, their changes, what keeps them from being compared.
+
+Everything is in the KPI's *badness*: its value, or of a share of good events the share of bad ones, because
+99.9 → 99.0 % is a drift of 0.9 % and ten times the errors.
+"""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 from statistics import median
-from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
 
 from observability.artifacts import DaySummary, KpiSummary
-from observability.comparable import has_same_hours, is_mostly_judged
+from observability.comparable import HOURS, WITH_THE_CLOCK, has_same_hours, is_mostly_judged
 from observability.definitions import Direction, Kind
+from observability.judgement.baseline import Baseline, Days
+from observability.judgement.level import REAL_CHANGE, hodges_lehmann
+from observability.judgement.load import AtLoad, Paired, at_load, dependence
 from observability.judgement.summary import worse
-from observability.model import DAYS_BEFORE
+from observability.model import DAYS_BEFORE, LAST_DAY
 
-REAL_CHANGE = 0.10
 MIN_COVERAGE = 0.5  # a day of which less was seen is not compared
-LAST_DAYS = 2  # a change that the last days no longer show has not persisted
+MIN_HOURS = 12  # of a day that both sides must have
 WHOLE_DAY_S = 86_400
 LAST_BIT = 1 - 1e-9  # 100 − 99.9 is a little less than 0.1
 
-Role = Literal["week_before", "ga_day"]
-Days = Mapping[int, DaySummary]
+Matrix = NDArray[np.float64]
+
+NOTHING: Matrix = np.full(HOURS, np.nan)
+ALL_DAYS = range(-DAYS_BEFORE, LAST_DAY + 1)
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A day since GA and its partner."""
+
+    number: int
+    day: DaySummary
+    partner: DaySummary
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """One KPI of the week against one baseline, and the arithmetic of their difference."""
+    """One KPI of the days since GA (0 is the GA day) against one baseline. ``load``: the KPI that counts the requests
+    on which this one depends; None where there is none."""
 
     name: str
     kpi: KpiSummary  # of any day: its unit, direction and kind
-    role: Role
-    past: Days
-    week: Days
+    baseline: Baseline
+    since: Days
+    load: str | None
 
-    @property
-    def before(self) -> float | None:
-        return middle(kpi.value for kpi in self._seen(self.past))
-
-    @property
-    def after(self) -> float | None:
-        return middle(kpi.value for kpi in self._seen(self.week))
+    # What was there
 
     @cached_property
-    def pairs(self) -> list[tuple[KpiSummary, KpiSummary]]:
-        """Each day with a partner of the same hours, after it: the same weekday of the week before, or the GA day."""
-        return [
-            (partner.kpis[self.name], day.kpis[self.name])
-            for partner, day in self._partners
-            if has_same_hours(partner, day, self.name)
-        ]
+    def before(self) -> float | None:
+        return middle(kpi.value for kpi in self._past)
+
+    @cached_property
+    def after(self) -> float | None:
+        return middle(kpi.value for kpi in self._now)
+
+    @cached_property
+    def _past(self) -> list[KpiSummary]:
+        return self._seen(self.baseline.days)
+
+    @cached_property
+    def _now(self) -> list[KpiSummary]:
+        return self._seen(self._week)
+
+    @property
+    def _week(self) -> list[DaySummary]:
+        return [day for number, day in self.since.items() if number > 0]
+
+    @cached_property
+    def candidates(self) -> list[Pair]:
+        """The days and partners of both of which enough was seen to have a value."""
+        partners = self.baseline.partners
+        found = [Pair(n, day, partners[n]) for n, day in sorted(self.since.items()) if n in partners]
+        return [pair for pair in found if self._of(pair.day) is not None and self._of(pair.partner) is not None]
+
+    @cached_property
+    def pairs(self) -> list[Pair]:
+        """Those that compare: both of the same hours, or with at least half a day of hours in common."""
+        return [pair for pair in self.candidates if self._compares(pair)]
 
     @property
     def of_other_hours(self) -> int:
-        """How many days have a partner that they do not compare with, because other hours of it were seen."""
-        return len(self._partners) - len(self.pairs)
+        """How many days have a partner of which other hours were seen, so that they do not compare."""
+        return sum(pair.number > 0 for pair in self.candidates) - len(self.numbers)
 
     @cached_property
-    def _partners(self) -> list[tuple[DaySummary, DaySummary]]:
-        """Both with a value of the KPI."""
-        weekdays = {number % DAYS_BEFORE: day for number, day in self.past.items()}
-        found = []
-        for number, day in sorted(self.week.items()):
-            partner = weekdays.get(number % DAYS_BEFORE) if self.role == "week_before" else self.past.get(0)
-            if partner is not None and self._of(partner) is not None and self._of(day) is not None:
-                found.append((partner, day))
-        return found
+    def numbers(self) -> list[int]:
+        """The days after the GA day that are compared."""
+        return [pair.number for pair in self.pairs if pair.number > 0]
+
+    def _compares(self, pair: Pair) -> bool:
+        if self.kpi.kind not in WITH_THE_CLOCK or has_same_hours(pair.partner, pair.day, self.name):
+            return True
+        before, after = (_padded(day.kpis[self.name].hourly) for day in (pair.partner, pair.day))
+        return int((~np.isnan(before) & ~np.isnan(after)).sum()) >= MIN_HOURS
+
+    # Hour by hour; rows of 24 hours by the number of the day since GA, NaN where there is no pair or no data
+
+    @cached_property
+    def observed(self) -> Matrix:
+        """Badness of the days since GA, shape (8, 24)."""
+        return self._by_number({pair.number: self._badness(pair.day) for pair in self.pairs})
+
+    @cached_property
+    def measured(self) -> Matrix:
+        """Badness of their partners, shape (8, 24)."""
+        return self._by_number({pair.number: self._badness(pair.partner) for pair in self.pairs})
+
+    @cached_property
+    def at_load(self) -> AtLoad | str:
+        """The partners' hours at the traffic of the week, or why they cannot be known."""
+        depends = dependence(self.kpi.category, self.kpi.kind)
+        if depends == "none" or self.load is None:
+            return AtLoad(self.measured)
+        pool = [day for day in self.baseline.days if self._of(day) is not None]
+        hours = Paired(
+            observed=self.observed,
+            expected=self.measured,
+            load_observed=self._by_number({pair.number: self._loads(pair.day) for pair in self.pairs}),
+            load_expected=self._by_number({pair.number: self._loads(pair.partner) for pair in self.pairs}),
+            pool=np.array([self._badness(day) for day in pool]).reshape(-1, HOURS),
+            pool_load=np.array([self._loads(day) for day in pool]).reshape(-1, HOURS),
+        )
+        return at_load(hours, depends, self.kpi.direction, REAL_CHANGE)
+
+    @cached_property
+    def expected(self) -> Matrix:
+        """What the week is held against, shape (8, 24)."""
+        return self.measured if isinstance(self.at_load, str) else self.at_load.expected
+
+    @cached_property
+    def whole(self) -> Matrix:
+        """Badness of all days, shape (15, 24): the seven before GA and the eight since; NaN for a day without data."""
+        found = {day.day_number: day for day in (*self.baseline.days, *self.since.values())}
+        rows = [self._badness(found[n]) if n in found and self._of(found[n]) else NOTHING for n in ALL_DAYS]
+        return np.array(rows)
+
+    @cached_property
+    def counts(self) -> tuple[Matrix, Matrix, Matrix, Matrix] | None:
+        """Of a share of events: bad and all events of the baseline's days, and of the days after GA, by hour; each of
+        shape (days, 24). None for anything else, or without hourly counts."""
+        if self.kpi.kind != Kind.RATIO:
+            return None
+        sides = (
+            list({id(pair.partner): pair.partner for pair in self.pairs}.values()),
+            [pair.day for pair in self.pairs if pair.number > 0],
+        )
+        found = [self._events(days) for days in sides]
+        if any(np.isnan(total).all() for _, total in found):
+            return None
+        return (*found[0], *found[1])
+
+    # Day by day
+
+    @cached_property
+    def ratios(self) -> dict[int, float]:
+        """Day → natural logarithm of its ratio to what is expected; 0 below the floor, ±inf from or to nothing."""
+        return {
+            pair.number: 0.0 if self._is_below_floor(pair) else ratio
+            for pair, ratio in zip(self.pairs, self._all_ratios, strict=True)
+        }
+
+    @cached_property
+    def _all_ratios(self) -> list[float]:
+        return [self._ratio(pair) for pair in self.pairs]
+
+    def _ratio(self, pair: Pair) -> float:
+        """Of what runs with the clock over the hours that both days have; of counts and quantiles the days' own."""
+        both = ~np.isnan(self.observed[pair.number]) & ~np.isnan(self.expected[pair.number])
+        if self.kpi.kind in WITH_THE_CLOCK and both.any():
+            before, after = (side[pair.number][both] for side in (self.expected, self.observed))
+            return _log_ratio(float(before.mean()), float(after.mean()))
+        value_before, value_after = self._bad(pair)
+        return _log_ratio(value_before * self._factor(pair.number), value_after)
+
+    def _factor(self, number: int) -> float:
+        """What the traffic makes of the partner's day."""
+        known = ~np.isnan(self.expected[number]) & ~np.isnan(self.measured[number])
+        whole = float(self.measured[number][known].sum())
+        return float(self.expected[number][known].sum()) / whole if whole > 0 else 1.0
+
+    @cached_property
+    def daily(self) -> Matrix:
+        """The same by the number of the day, shape (8,); NaN for a day without a pair, or from or to nothing."""
+        found = [self.ratios.get(number, math.nan) for number in range(LAST_DAY + 1)]
+        return np.where(np.isfinite(found), found, np.nan)
+
+    @cached_property
+    def change(self) -> float | None:
+        """The relative change over days 1 to 7: of what counts as a change, or where nothing does of what there is;
+        infinite from nothing to something."""
+        counted = self._centre([self.ratios[number] for number in self.numbers])
+        if counted == 0:
+            found = zip(self.pairs, self._all_ratios, strict=True)
+            counted = self._centre([ratio for pair, ratio in found if pair.number > 0])
+        if counted is None or math.isfinite(counted):
+            return None if counted is None else math.expm1(counted)
+        return _relative(*(median(side) for side in zip(*map(self._bad, self._after_ga), strict=True)))
+
+    @property
+    def has_ratio(self) -> bool:
+        """Whether the change is one of ratios: nothing of it from, to or below 0. Shares of events need none."""
+        return self.kpi.kind == Kind.RATIO or all(map(math.isfinite, self.ratios.values()))
+
+    def _centre(self, ratios: list[float]) -> float | None:
+        """Hodges and Lehmann's, but the median where days below the floor count as 0, or where some have no ratio."""
+        if not ratios or self.kpi.kind == Kind.RATIO or not all(map(math.isfinite, ratios)):
+            return middle(ratios)
+        return float(hodges_lehmann(np.array(ratios)))
+
+    @cached_property
+    def points(self) -> float | None:
+        """Of a share of events: the median of the days' differences of the bad share, in percentage points."""
+        if self.kpi.kind != Kind.RATIO:
+            return None
+        return middle(100 / self._whole * (after - before) for before, after in map(self._bad, self._after_ga))
+
+    @cached_property
+    def _after_ga(self) -> list[Pair]:
+        return [pair for pair in self.pairs if pair.number > 0]
+
+    # What it means
+
+    @property
+    def start(self) -> datetime | None:
+        """The GA instant, as the days say it."""
+        first = next(iter(self.since.values()), None)
+        if first is None or first.window is None:
+            return None
+        return first.window.start - first.day_number * (first.window.end - first.window.start)
 
     @property
     def is_rehearsed(self) -> bool:
         """Whether the days were shortened."""
-        windows = [day.window for day in self.week.values() if day.window is not None]
+        windows = [day.window for day in self.since.values() if day.window is not None]
         return any(window.seconds < WHOLE_DAY_S for window in windows)
 
     @cached_property
@@ -79,32 +252,21 @@ class Comparison:
         """Percentage points by which a share of events must move to have moved; None for anything else."""
         if self.kpi.kind != Kind.RATIO:
             return None
-        days = [day for day in (*self.past.values(), *self.week.values()) if self.name in day.kpis]
+        days = [day for day in (*self.baseline.days, *self.since.values()) if self.name in day.kpis]
         return min(day.share_floor(self.name) for day in days)
-
-    @cached_property
-    def changes(self) -> list[float]:
-        """Relative change of each pair; 0 below the floor."""
-        return [0.0 if self._is_below_floor(*pair) else self._change(*pair) for pair in self.pairs]
-
-    @cached_property
-    def change(self) -> float | None:
-        """The median of the days' changes: of what counts as a change, or where nothing does of what there is."""
-        counted = middle(self.changes)
-        return middle(self._change(*pair) for pair in self.pairs) if counted == 0 else counted
 
     @property
     def below_floor(self) -> bool:
         """Whether the change is beyond 10 %, and of too small a part of all events to count."""
-        return middle(self.changes) == 0 and self.change is not None and abs(self.change) > REAL_CHANGE
-
-    @property
-    def ratio(self) -> float | None:
-        return None if self.change is None else 1.0 + self.change
+        counted = middle(self.ratios[number] for number in self.numbers)
+        return self.floor is not None and counted == 0 and self.change is not None and abs(self.change) > REAL_CHANGE
 
     @property
     def is_worse(self) -> bool:
-        return self.change is not None and self._worse(self.change)
+        return self.change is not None and self.is_worse_by(self.change)
+
+    def is_worse_by(self, change: float) -> bool:
+        return worse(-change if self.good_share else change, self.kpi.direction)
 
     @property
     def size_percent(self) -> float:
@@ -114,20 +276,20 @@ class Comparison:
         return 100 * abs(self.change)
 
     @property
-    def persists(self) -> bool:
-        """Whether each of the last days that were seen still shows the change."""
-        return all(self._worse(change) and abs(change) > REAL_CHANGE for change in self.changes[-LAST_DAYS:])
-
-    @property
     def good_share(self) -> bool:
         """Whether the KPI is a share of good events, of which the bad share is compared."""
         return self.kpi.kind == Kind.RATIO and self.kpi.direction is Direction.HIGHER_IS_BETTER
 
     @cached_property
+    def odd_units(self) -> str | None:
+        """A unit of the baseline that is not the week's."""
+        return next((kpi.unit for kpi in self._past if kpi.unit != self.kpi.unit), None)
+
+    @cached_property
     def odd_bounds(self) -> list[float]:
         """Finite bucket bounds that some of the compared days have and others lack: their quantiles do not compare."""
         days: list[set[float]] = [
-            set(map(float, kpi.buckets)) for pair in self.pairs for kpi in pair if kpi.buckets is not None
+            set(map(float, kpi.buckets)) for side in self._sides for kpi in side if kpi.buckets is not None
         ]
         return sorted(days[0].union(*days) - days[0].intersection(*days) - {math.inf}) if days else []
 
@@ -140,50 +302,100 @@ class Comparison:
             return []
         return past + week
 
-    def is_at_least(self, days: Days) -> bool:
-        """Whether the median of the days is only a lower bound: one of them is, and lies no higher."""
-        found = self._seen(days)
-        level = middle(kpi.value for kpi in found)
-        return any(kpi.at_least and kpi.value is not None and level is not None and kpi.value <= level for kpi in found)
+    @property
+    def before_at_least(self) -> bool:
+        """Whether the figure before is only a lower bound: one of the days is, and lies no higher."""
+        return _is_bound(self._past, self.before)
 
     @property
-    def _sides(self) -> tuple[list[KpiSummary], list[KpiSummary]]:
-        past = {id(before): before for before, _ in self.pairs}  # the GA day is the partner of all days
-        return list(past.values()), [after for _, after in self.pairs]
+    def after_at_least(self) -> bool:
+        return _is_bound(self._now, self.after)
 
-    def _worse(self, change: float) -> bool:
-        return worse(-change if self.good_share else change, self.kpi.direction)
+    @property
+    def coverage(self) -> float | None:
+        days = [day for day in self._week if not day.is_all_maintenance]
+        seen = [day.kpis[self.name].coverage for day in days if self.name in day.kpis]
+        return math.fsum(seen) / len(seen) if seen else None
+
+    # How
+
+    @cached_property
+    def _sides(self) -> tuple[list[KpiSummary], list[KpiSummary]]:
+        past = {id(pair.partner): pair.partner for pair in self._after_ga}  # one may be the partner of all days
+        return [day.kpis[self.name] for day in past.values()], [pair.day.kpis[self.name] for pair in self._after_ga]
 
     def _of(self, day: DaySummary) -> KpiSummary | None:
         """Not of a day of which too little was seen, or too much is maintenance."""
         found = day.kpis.get(self.name) if is_mostly_judged(day) else None
         return None if found is None or found.coverage < MIN_COVERAGE or found.value is None else found
 
-    def _seen(self, days: Days) -> list[KpiSummary]:
-        return [kpi for kpi in map(self._of, days.values()) if kpi is not None]
-
-    def _bad(self, before: KpiSummary, after: KpiSummary) -> tuple[float, float]:
-        """The two values; of a share of good events, the two shares of bad ones."""
-        assert before.value is not None  # days without a value are in no pair
-        assert after.value is not None
-        if not self.good_share:
-            return before.value, after.value
-        return self._whole - before.value, self._whole - after.value
+    def _seen(self, days: Iterable[DaySummary]) -> list[KpiSummary]:
+        return [kpi for kpi in map(self._of, days) if kpi is not None]
 
     @property
     def _whole(self) -> float:
         return 100.0 if self.kpi.unit.startswith("%") else 1.0
 
-    def _change(self, before: KpiSummary, after: KpiSummary) -> float:
-        """Relative; infinite from nothing to something."""
-        past, now = self._bad(before, after)
-        if past == now:
-            return 0.0
-        return math.copysign(math.inf, now - past) if past == 0 else (now - past) / abs(past)
+    def _bad(self, pair: Pair) -> tuple[float, float]:
+        """The two values; of a share of good events, the two shares of bad ones."""
+        before, after = (day.kpis[self.name].value for day in (pair.partner, pair.day))
+        assert before is not None  # days without a value are in no pair
+        assert after is not None
+        return (self._whole - before, self._whole - after) if self.good_share else (before, after)
 
-    def _is_below_floor(self, before: KpiSummary, after: KpiSummary) -> bool:
-        past, now = self._bad(before, after)
+    def _is_below_floor(self, pair: Pair) -> bool:
+        past, now = self._bad(pair)
         return self.floor is not None and abs(now - past) < self._whole * self.floor / 100 * LAST_BIT
+
+    def _badness(self, day: DaySummary) -> Matrix:
+        hours = _padded(day.kpis[self.name].hourly)
+        return self._whole - hours if self.good_share else hours
+
+    def _loads(self, day: DaySummary) -> Matrix:
+        return _padded(day.kpis[self.load].hourly) if self.load is not None and self.load in day.kpis else NOTHING
+
+    def _by_number(self, rows: Mapping[int, Matrix]) -> Matrix:
+        return np.array([rows.get(number, NOTHING) for number in range(LAST_DAY + 1)])
+
+    def _events(self, days: Sequence[DaySummary]) -> tuple[Matrix, Matrix]:
+        """Bad and all events by hour, shape (days, 24) each."""
+        found = [day.kpis[self.name] for day in days]
+        part = np.array([_padded(kpi.hourly_numerator) for kpi in found]).reshape(-1, HOURS)
+        total = np.array([_padded(kpi.hourly_denominator) for kpi in found]).reshape(-1, HOURS)
+        counts_bad = [_counts_value(kpi) != self.good_share for kpi in found]
+        return np.where(np.array(counts_bad)[:, np.newaxis], part, total - part), total
+
+
+def _counts_value(kpi: KpiSummary) -> bool:
+    """Whether the numerator counts what the value is a share of, and not what is left."""
+    if kpi.value is None or kpi.numerator is None or not kpi.denominator:
+        return True
+    whole = 100.0 if kpi.unit.startswith("%") else 1.0
+    return math.isclose(kpi.value, whole * kpi.numerator / kpi.denominator, rel_tol=1e-9, abs_tol=1e-12)
+
+
+def _padded(hours: Sequence[float | None]) -> Matrix:
+    return np.array(hours, dtype=np.float64) if hours else NOTHING  # None becomes NaN
+
+
+def _log_ratio(before: float, after: float) -> float:
+    """0 where both are nothing; infinite where one is, or where they lie on different sides of 0."""
+    if before == after:
+        return 0.0
+    if before > 0 and after > 0:
+        return math.log(after / before)
+    return math.copysign(math.inf, after - before)
+
+
+def _is_bound(days: Iterable[KpiSummary], level: float | None) -> bool:
+    return any(kpi.at_least and kpi.value is not None and level is not None and kpi.value <= level for kpi in days)
+
+
+def _relative(before: float, after: float) -> float:
+    """Where there is no ratio; infinite from nothing to something."""
+    if before == after:
+        return 0.0
+    return math.copysign(math.inf, after - before) if before == 0 else (after - before) / abs(before)
 
 
 def middle(values: Iterable[float | None]) -> float | None:

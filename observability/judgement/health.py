@@ -1,9 +1,9 @@
-"""A day's health, 0 to 100, from error budgets, drifts against the GA day and anomalies, with its parts shown.
+"""A day's health, 0 to 100, from error budgets, drifts of the KPIs and anomalies, with its parts shown.
 
-Each part scores 0–100 and counts by its weight. A part without data scores nothing: the score is the mean of the
-others, capped at the share that could be assessed, of the weights and within them of the day, so that what was not
-seen never counts as healthy. A day that spent ten days' budget, or on which a critical alert fired, is critical
-whatever the rest says.
+Each part scores 0–100 and counts by its weight and by the share of the day that was seen. What was not seen scores
+nothing, so it never counts as healthy, and losing sight of a bad KPI never makes a day better. Whatever the rest says,
+a day is critical on which ten days' budget was spent, a critical alert fired, or the detector had a critical incident
+outside maintenance: joint evidence of the service's KPIs at five times its threshold.
 """
 
 from __future__ import annotations
@@ -11,13 +11,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 
-from observability.artifacts import DaySummary, KpiSummary, SloDay
+from observability.artifacts import DaySummary, SloDay
 from observability.definitions import Direction
-from observability.events import Anomaly, AnomalyEvents
+from observability.events import Anomaly, AnomalyEvents, Incident
+from observability.judgement.daily_drift import FAILURES, GA_DAY, LOAD_KPI, WEEKDAY, drift_of, has_no_traffic
 from observability.judgement.objectives import allowed_events
 from observability.judgement.slo import MIN_COVERAGE, MIN_EVENTS
-from observability.judgement.summary import UNEXPECTED_DRIFT_PERCENT, worse
-from observability.model import Window
+from observability.judgement.summary import UNEXPECTED_DRIFT_PERCENT
+from observability.model import Window, format_instant
 from observability.units import format_value
 from observability.verdicts import HealthPart, HealthReport
 
@@ -27,7 +28,7 @@ ZERO_AT_DRIFT_PERCENT = 50.0
 VETO_BURN, VETO_CAP = 10.0, 30.0
 POINTS = {"low": 2.0, "medium": 5.0, "high": 15.0, "critical": 30.0}
 HEALTHY, DEGRADED = 90.0, 70.0
-NO_DRIFT = "there is no GA value to compare with: none, 0, of other buckets, or of other hours"
+ALERTS = "critical_incident_count"
 LOOK_FIRST = {
     "errors": "the failing requests by route and pod",
     "availability": "the failing requests by route and pod",
@@ -38,41 +39,58 @@ LOOK_FIRST = {
     "cluster": "the nodes' busiest workloads",
     "cost": "the resource that grew, in the cost breakdown",
     "incidents": "the alert's runbook",
+    "traffic": "whether requests still reach the service: its ingress, DNS and scrape targets",
 }
 
 
-def assess(day: DaySummary, events: AnomalyEvents | None) -> HealthReport:
-    """The health of one day; of the release's anomalies, those of the day outside maintenance count."""
+def assess(
+    day: DaySummary, events: AnomalyEvents | None, partner: DaySummary | None = None, ga: DaySummary | None = None
+) -> HealthReport:
+    """The health of one day; of the release's anomalies, those of the day outside maintenance count.
+
+    ``partner`` is the same weekday before GA, which KPIs are compared with where they can be, else with the GA day;
+    without ``ga``, by the drifts that the day's summary has.
+    """
     of_day = _of_the_day(day, events)
     found = None if of_day is None else [event for event in of_day if not event.in_maintenance]
     parts = (
         *_budget_parts(day.slos),
-        *_drift_parts(day.kpis),
+        *_drift_parts(day, partner, ga),
         _anomaly_part(found, len(of_day or ()) - len(found or ())),
     )
-    assessed = math.fsum(part.weight * _seen(part, day) for part in parts) / math.fsum(part.weight for part in parts)
-    vetoes = _vetoes(day)
-    score = _score(parts, assessed, bool(vetoes))
+    vetoes = _vetoes(day, _critical(day, events))
+    score = _score(parts, day, bool(vetoes))
     return HealthReport(
         timestamp=day.timestamp,
         day_number=day.day_number,
         service=day.service,
         health_score=score,
         status=_status(score, bool(vetoes)),
-        coverage=assessed,
+        coverage=_weighed(parts, [_seen(part, day) for part in parts]),
         parts=parts,
-        veto="; ".join(f"{kpi}: {why}" for kpi, why in vetoes.items()) or None,
+        veto="; ".join(f"{kpi}: {why}" for kpi, whys in vetoes.items() for why in whys) or None,
         anomalies=None if found is None else len(found),
-        mitigation_actions=_actions(day, parts, vetoes),
-        warnings=(*_maintenance(day), *day.warnings),
+        mitigation_actions=_actions(day, parts, vetoes, partner or ga),
+        warnings=(*_warnings(day, parts, partner, ga), *day.warnings),
     )
 
 
-def _maintenance(day: DaySummary) -> list[str]:
+def _warnings(
+    day: DaySummary, parts: Sequence[HealthPart], partner: DaySummary | None, ga: DaySummary | None
+) -> list[str]:
     if day.is_all_maintenance:
         return ["The whole day is maintenance, so nothing was judged."]
-    minutes = day.maintenance_seconds / 60
-    return [f"Maintenance: {minutes:,.0f} minutes of the day are left out."] if day.maintenance_seconds > 0 else []
+    found = []
+    if day.partial and day.window is not None:
+        span = f"{format_instant(day.window.start)} to {format_instant(day.window.end)}"
+        found.append(f"The day is not over: this is of {span} alone.")
+    if day.maintenance_seconds > 0:
+        found.append(f"Maintenance: {day.maintenance_seconds / 60:,.0f} minutes of the day are left out.")
+    if has_no_traffic(day, partner or ga):
+        found.append("The day had no requests, so low latency, usage and errors say nothing.")
+    if partner is None and any(GA_DAY in part.why for part in parts):
+        found.append(f"Without {WEEKDAY}, KPIs are compared with {GA_DAY}, which hides what was shipped at GA.")
+    return found
 
 
 def _of_the_day(day: DaySummary, events: AnomalyEvents | None) -> list[Anomaly] | None:
@@ -84,6 +102,20 @@ def _of_the_day(day: DaySummary, events: AnomalyEvents | None) -> list[Anomaly] 
         return None
     of_day = [event for event in events.distinct if day.window.start <= event.timestamp < day.window.end]
     return [event for event in of_day if not event.is_better(_direction(day, event.metric_name))]
+
+
+def _critical(day: DaySummary, events: AnomalyEvents | None) -> list[Incident]:
+    """The critical incidents outside maintenance that reach into the day."""
+    if events is None or day.window is None:
+        return []
+    return [
+        incident
+        for incident in events.incidents
+        if incident.severity == "critical"
+        and not incident.in_maintenance
+        and incident.start < day.window.end
+        and day.window.start < incident.end
+    ]
 
 
 def _direction(day: DaySummary, kpi: str) -> Direction:
@@ -117,28 +149,29 @@ def _burn(slo: SloDay) -> float | None:
 
 
 def _spent(burn: float) -> str:
+    if burn < 1:
+        return f"{format_value(100 * burn, '%') if burn > 0 else 'none'} of the day's error budget was spent"
     return f"{format_value(burn, '')} times the day's error budget was spent"
 
 
-def _drift_parts(kpis: dict[str, KpiSummary]) -> list[HealthPart]:
-    judged = {
-        name: kpi
-        for name, kpi in kpis.items()
-        if kpi.category in LOOK_FIRST
-        and kpi.category not in {"errors", "availability", "incidents"}
-        and kpi.direction is not Direction.TWO_SIDED
-    }
-    return [_drift_part(name, kpi, DRIFT_WEIGHT / len(judged)) for name, kpi in judged.items()]
+def _drift_parts(day: DaySummary, partner: DaySummary | None, ga: DaySummary | None) -> list[HealthPart]:
+    """Of each KPI that has a worse direction, but alerts; failures count here only where no objective is on them."""
+    with_objective = {day.kpis[slo.kpi].category for slo in day.slos if slo.kpi in day.kpis}
+    left_out = {"incidents"} | (FAILURES if FAILURES & with_objective or not (partner or ga) else set())
+    judged = [
+        name
+        for name, kpi in day.kpis.items()
+        if kpi.category not in left_out and kpi.direction is not Direction.TWO_SIDED
+    ]
+    return [_drift_part(name, day, partner, ga, DRIFT_WEIGHT / len(judged)) for name in judged]
 
 
-def _drift_part(name: str, kpi: KpiSummary, weight: float) -> HealthPart:
-    drift = kpi.drift_percent
-    if drift is None:
-        return HealthPart(name=name, weight=weight, score=None, kpi=name, why=kpi.note or NO_DRIFT)
-    size = abs(drift) if worse(drift, kpi.direction) else 0.0
-    why = f"{format_value(kpi.value, kpi.unit)}, {drift:+.1f} % against the GA day"
-    score = _linear(size, UNEXPECTED_DRIFT_PERCENT, ZERO_AT_DRIFT_PERCENT)
-    return HealthPart(name=name, weight=weight, score=score, kpi=name, why=why)
+def _drift_part(
+    name: str, day: DaySummary, partner: DaySummary | None, ga: DaySummary | None, weight: float
+) -> HealthPart:
+    drift = drift_of(name, day, partner, ga)
+    score = None if drift.size is None else _linear(drift.size, UNEXPECTED_DRIFT_PERCENT, ZERO_AT_DRIFT_PERCENT)
+    return HealthPart(name=name, weight=weight, score=score, kpi=name, why=drift.why)
 
 
 def _anomaly_part(found: list[Anomaly] | None, in_maintenance: int) -> HealthPart:
@@ -164,22 +197,33 @@ def _seen(part: HealthPart, day: DaySummary) -> float:
     return day.kpis[part.kpi].coverage if part.kpi in day.kpis else 1.0
 
 
-def _vetoes(day: DaySummary) -> dict[str, str]:
+def _vetoes(day: DaySummary, critical: Sequence[Incident]) -> dict[str, list[str]]:
     """KPI → what makes the day critical whatever the rest says."""
     burns = sorted((burn, slo.kpi) for slo in day.slos if (burn := _burn(slo)) is not None)
-    vetoes = {kpi: _spent(burn) for burn, kpi in burns if burn >= VETO_BURN}
-    alerts = day.value("critical_incident_count")
+    vetoes = {kpi: [_spent(burn)] for burn, kpi in burns if burn >= VETO_BURN}  # of one KPI, the last is the worst
+    alerts = day.value(ALERTS)
     if alerts is not None and alerts > 0:
-        vetoes["critical_incident_count"] = f"{alerts:.0f} critical alert{'s' if alerts != 1 else ''} fired"
+        vetoes[ALERTS] = [f"{alerts:.0f} critical alert{'s' if alerts != 1 else ''} fired"]
+    for incident in critical:
+        vetoes.setdefault(incident.suspects[0].metric_name if incident.suspects else "incident", []).append(
+            f"critical incident from {format_instant(incident.start)} to "
+            f"{'now' if incident.ongoing else format_instant(incident.end)}"
+        )
     return vetoes
 
 
-def _score(parts: Sequence[HealthPart], assessed: float, vetoed: bool) -> float | None:
-    scored = [(part.weight, part.score) for part in parts if part.score is not None]
+def _weighed(parts: Sequence[HealthPart], values: Sequence[float]) -> float:
+    """The mean of the values by the parts' weights."""
+    return math.fsum(part.weight * value for part, value in zip(parts, values, strict=True)) / math.fsum(
+        part.weight for part in parts
+    )
+
+
+def _score(parts: Sequence[HealthPart], day: DaySummary, vetoed: bool) -> float | None:
     if not any(part.kpi is not None and part.score is not None for part in parts):
         return None
-    mean = math.fsum(weight * score for weight, score in scored) / math.fsum(weight for weight, _ in scored)
-    return min(mean, 100.0 * assessed, VETO_CAP if vetoed else 100.0)
+    score = _weighed(parts, [_seen(part, day) * (part.score or 0.0) for part in parts])
+    return min(score, VETO_CAP if vetoed else 100.0)
 
 
 def _status(score: float | None, vetoed: bool) -> str:
@@ -190,15 +234,19 @@ def _status(score: float | None, vetoed: bool) -> str:
     return "healthy" if score >= HEALTHY else "degraded" if score >= DEGRADED else "unhealthy"
 
 
-def _actions(day: DaySummary, parts: Sequence[HealthPart], vetoes: Mapping[str, str]) -> tuple[str, ...]:
+def _actions(
+    day: DaySummary, parts: Sequence[HealthPart], vetoes: Mapping[str, list[str]], past: DaySummary | None
+) -> tuple[str, ...]:
     """The KPI, the figure and what to look at first: what is critical by itself, then the worst part first."""
+    figures = {kpi: "; ".join(whys) for kpi, whys in vetoes.items()}
+    if past is not None and has_no_traffic(day, past):
+        figures[LOAD_KPI] = f"none, {format_value(past.value(LOAD_KPI), 'requests/s')} before"
     low = sorted((p.score, p.kpi, p.why) for p in parts if p.kpi and p.score is not None and p.score < DEGRADED)
-    figures = dict(vetoes)
     for _, kpi, why in low:
         figures.setdefault(kpi, why)
     return tuple(f"Look into {kpi} ({why}): first {_look(day, kpi)}." for kpi, why in figures.items())
 
 
 def _look(day: DaySummary, kpi: str) -> str:
-    category = "incidents" if kpi == "critical_incident_count" else day.kpis[kpi].category if kpi in day.kpis else ""
+    category = "incidents" if kpi == ALERTS else day.kpis[kpi].category if kpi in day.kpis else ""
     return LOOK_FIRST.get(category, "its query in Prometheus")

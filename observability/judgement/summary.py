@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
 import math
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import timedelta
 
 import numpy as np
@@ -21,15 +20,15 @@ from observability.artifacts import (
 )
 from observability.comparable import has_same_hours, is_mostly_judged
 from observability.definitions import Direction, Kind, Kpi, Maintenance, PriceList, Release
-from observability.judgement.maintenance import ALL_MAINTENANCE, Steps, left_out, overlapped, taken, without
+from observability.judgement.kpi_summary import summarise_kpi
+from observability.judgement.maintenance import ALL_MAINTENANCE, left_out, overlapped, taken, without
 from observability.judgement.objectives import is_mixed, slo_day
-from observability.model import Array, Samples, SourceInfo
+from observability.kpi import Counts
+from observability.model import Array, Samples, SourceInfo, Window
 from observability.units import format_value
 
-HOURS = 24
 LEAST_SEEN_OF_GA = 0.95  # its coverage, below which the drifts against it deserve a warning
 LARGE_DRIFT_PERCENT = 30.0  # the documents' "regression"
-MOST_CUT_OFF = 0.05  # share of the steps beyond the buckets, up to which a mean over the steps is taken as it is
 UNEXPECTED_DRIFT_PERCENT = 10.0  # the documents' "unexpected drift"
 
 
@@ -40,9 +39,10 @@ def summarise(
 
     Steps in maintenance count for none of the figures but the cost; what the figures are with them stands beside.
     """
-    kpis_of, windows = release.kpis_of(samples.service), release.maintenance_of(samples.service)
+    kpis_of, windows = release.kpis_of(samples.service), _near(release.maintenance_of(samples.service), samples.window)
     frame = _frame(samples, kpis_of.values(), windows)
-    whole = {name: summarise_kpi(kpi, samples, release.prices) for name, kpi in kpis_of.items()}
+    counts = _counts(kpis_of, samples)
+    whole = {name: summarise_kpi(kpi, samples, release.prices, counts=counts[name]) for name, kpi in kpis_of.items()}
     judged = {name: _outside(kpi, samples, windows, whole[name]) for name, kpi in kpis_of.items()}
     slos = tuple(
         slo_day(slo, kpis_of[slo.kpi], judged[slo.kpi], whole[slo.kpi], is_mixed(kpis_of[slo.kpi], samples))
@@ -76,6 +76,11 @@ def summarise(
     )
 
 
+def _near(windows: Iterable[Maintenance], day: Window) -> list[Maintenance]:
+    """The windows that can leave a step of the day out: those of the day, and of as long before it."""
+    return [window for window in windows if window.overlaps(day.start - (day.end - day.start), day.end)]
+
+
 def _frame(samples: Samples, expected: Collection[Kpi], windows: Sequence[Maintenance]) -> DaySummary:
     """The day without its figures: when it is, and how much of it is maintenance."""
     steps = np.array([taken(expected, samples, window) for window in windows]).reshape(-1, samples.steps) > 0
@@ -92,6 +97,16 @@ def _frame(samples: Samples, expected: Collection[Kpi], windows: Sequence[Mainte
     )
 
 
+def _counts(kpis_of: Mapping[str, Kpi], samples: Samples) -> dict[str, Counts | None]:
+    """Each KPI's counts step by step. Those that come from the same queries are worked out once."""
+    found: dict[tuple[str, ...], Counts | None] = {}
+    for kpi in kpis_of.values():
+        queries = (kpi.kind, *kpi.operands)
+        if queries not in found:
+            found[queries] = kpis.step_counts(kpi, samples)
+    return {name: found[kpi.kind, *kpi.operands] for name, kpi in kpis_of.items()}
+
+
 def _half_seen(coverage: float | None) -> tuple[str, ...]:
     if coverage is None or coverage >= LEAST_SEEN_OF_GA:
         return ()
@@ -106,100 +121,6 @@ def _outside(kpi: Kpi, samples: Samples, windows: Sequence[Maintenance], whole: 
     found = summarise_kpi(kpi, without(kpi, samples, windows, steps), None, expected=~steps)
     note = ALL_MAINTENANCE if overlapped(samples, windows).all() else found.note
     return found.model_copy(update={"with_maintenance": whole.value, "note": note})
-
-
-def summarise_kpi(kpi: Kpi, samples: Samples, prices: PriceList | None, expected: Steps | None = None) -> KpiSummary:
-    """Value, counts, distribution over the steps, coverage, and 24 hourly values unless the steps do not divide.
-
-    ``expected`` are the steps that the coverage is of, by default all.
-    """
-    values = kpis.step_values(kpi, samples, prices)
-    seen = values[~np.isnan(values)]
-    share = kpis.observed_share(kpi, samples, prices)[slice(None) if expected is None else expected]
-    coverage = float(share.mean()) if share.size else 0.0
-    value = kpis.fold(kpi, samples, values)
-    return KpiSummary(
-        value=value,
-        unit=f"{prices.currency} {kpi.unit}" if kpi.kind is Kind.COST and prices else kpi.unit,
-        direction=kpi.direction,
-        category=kpi.category,
-        kind=str(kpi.kind),
-        coverage=coverage,
-        n=seen.size,
-        **_counts(kpi, samples),
-        **_distribution(seen),
-        hourly=_hourly(kpi, samples, values),
-        at_least=value is not None and _is_lower_bound(kpi, samples),
-        note=None if value is not None else _why_missing(kpi, coverage, prices),
-    )
-
-
-def _counts(kpi: Kpi, samples: Samples) -> dict[str, object]:
-    if kpi.kind is Kind.RATIO:
-        numerator, denominator = kpis.ratio_counts(kpi, samples)
-        if np.isnan(denominator).all():
-            return {}
-        return {"numerator": float(np.nansum(numerator)), "denominator": float(np.nansum(denominator))}
-    if kpi.kind is Kind.RATE and kpi.query is not None and kpi.query in samples.columns:
-        count, seconds = kpis.rate_totals(kpi, samples)
-        return {"numerator": count, "denominator": seconds}
-    if kpi.kind is Kind.QUANTILE:
-        bounds, cumulative = kpis.bucket_counts(samples, str(kpi.query))
-        if np.isnan(cumulative).all():
-            return {}
-        totals = np.nansum(cumulative, axis=1)
-        names = ["+Inf" if np.isinf(bound) else repr(float(bound)) for bound in bounds]
-        return {"buckets": dict(zip(names, totals.tolist(), strict=True)), "denominator": float(totals[-1])}
-    if kpi.kind is Kind.INCIDENTS and not np.isnan(kpis.step_values(kpi, samples)).all():
-        started = samples.columns.get(f"{kpi.query}.started", np.zeros(0))
-        return {"started": float(np.nansum(started))}
-    return {}
-
-
-def _is_lower_bound(kpi: Kpi, samples: Samples) -> bool:
-    """Whether the quantile lies beyond the last finite bound, where its value is that bound; of a mean over the steps
-    (``avg_p99_latency_ms``), whether more than 5 % of the steps with traffic do."""
-    if kpi.kind is not Kind.QUANTILE or kpi.quantile is None:
-        return False
-    _, cumulative = kpis.bucket_counts(samples, str(kpi.query))
-    if kpi.fold == "pooled":
-        cumulative = np.nansum(cumulative, axis=1, keepdims=True)
-    if len(cumulative) < 2:
-        return False
-    busy = cumulative[:, cumulative[-1] > 0]
-    return bool((kpi.quantile * busy[-1] > busy[-2]).mean() > MOST_CUT_OFF) if busy.size else False
-
-
-def _distribution(seen: Array) -> dict[str, float]:
-    if not seen.size:
-        return {}
-    p50, p95, p99 = np.percentile(seen, [50, 95, 99]).tolist()
-    return {
-        "mean": float(seen.mean()),
-        "p50": p50,
-        "p95": p95,
-        "p99": p99,
-        "min": float(seen.min()),
-        "max": float(seen.max()),
-    }
-
-
-def _hourly(kpi: Kpi, samples: Samples, values: Array) -> tuple[float | None, ...]:
-    """The KPI folded over each 24th of the window."""
-    if samples.steps % HOURS:
-        return ()
-    edges = range(0, samples.steps + 1, samples.steps // HOURS)
-    return tuple(kpis.fold(kpi, samples, values, start, stop) for start, stop in itertools.pairwise(edges))
-
-
-def _why_missing(kpi: Kpi, coverage: float, prices: PriceList | None) -> str:
-    if kpi.kind is Kind.COST and prices is None:
-        return "no data, because the release file has no `prices:`"
-    if coverage > 0 and kpi.kind is Kind.UTILISATION:
-        return f"undefined, because {kpi.denominator} was 0"
-    if coverage > 0:
-        return "undefined, because there was no traffic"
-    return "no data"
 
 
 def _can_have_data(kpi: Kpi, release: Release) -> bool:

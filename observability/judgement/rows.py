@@ -1,0 +1,228 @@
+"""One comparison and what the tests say of it, as a row of the summary: verdict, labels and one sentence why."""
+
+from __future__ import annotations
+
+import math
+from datetime import datetime, timedelta
+
+from observability.artifacts import Severity, Verdict
+from observability.comparable import HOURS
+from observability.definitions import Direction, Kind
+from observability.judgement.comparison import Comparison
+from observability.judgement.level import MIN_PAIRS, REAL_CHANGE, SEVERE_CHANGE
+from observability.judgement.summary import LARGE_DRIFT_PERCENT, UNEXPECTED_DRIFT_PERCENT, drift_percent
+from observability.judgement.tested import Tested, course, onset
+from observability.units import format_change, format_value
+from observability.verdicts import Regression
+
+MOST_BOUNDS = 3  # named in a sentence
+WHOLE_DAY = timedelta(days=1)
+
+
+def row_of(found: Comparison, tested: Tested, service: str) -> Regression:
+    """The row of one KPI against one baseline."""
+    kpi, change = found.kpi, found.change
+    obstacle = _obstacle(found, tested)
+    real, verdict, why = _judge(found, tested, obstacle)
+    trend, slope = course(found)
+    began, ended = _when(found, tested) if real else (None, None)
+    return Regression(
+        metric_name=found.name,
+        severity="medium" if _is_from_zero(found) else _severity(found.size_percent),
+        category=kpi.category,
+        impact=_impact(found),
+        baseline_value=found.before,
+        current_value=found.after,
+        drift_percent=drift_percent(found.after, found.before),
+        threshold_exceeded=found.size_percent > LARGE_DRIFT_PERCENT,
+        service=service,
+        baseline=found.baseline.name,
+        role=found.baseline.role,
+        unit=kpi.unit,
+        direction=kpi.direction,
+        real=real,
+        change=change if change is not None and math.isfinite(change) else None,
+        of_bad_share=found.good_share,
+        basis=None if change is None or isinstance(found.at_load, str) else found.at_load.basis,
+        below_floor=found.floor if found.below_floor else None,
+        baseline_at_least=found.before_at_least,
+        current_at_least=found.after_at_least,
+        persists=tested.persists if obstacle is None else None,
+        obstacle=obstacle,
+        interval=tested.interval if obstacle is None else None,
+        points=found.points,
+        points_interval=tested.points_interval if obstacle is None else None,
+        p=tested.p if obstacle is None else None,
+        p_adjusted=tested.p_adjusted if obstacle is None else None,
+        detectable=tested.detectable if obstacle is None else None,
+        n=tested.n,
+        n_effective=tested.n_effective,
+        days=len(found.numbers),
+        trend=trend,
+        slope_per_day=slope,
+        onset=began,
+        ended=ended,
+        coverage=found.coverage,
+        verdict=verdict,
+        why=why,
+    )
+
+
+def _obstacle(found: Comparison, tested: Tested) -> str | None:
+    """What keeps a change from being judged; None where nothing does, or where there is no change."""
+    if found.change is None:
+        return None
+    if found.odd_units is not None:
+        return f"the baseline is in {found.odd_units or 'no unit'}, and the week in {found.kpi.unit or 'no unit'}"
+    if found.odd_bounds:
+        return _odd_bounds(found)
+    if found.beyond:
+        days = f"{len(found.beyond)} day{'s' if len(found.beyond) != 1 else ''}"
+        bound = format_value(max(found.beyond), found.kpi.unit)
+        return f"it lies beyond the last bucket bound of {bound} on {days}, so nobody knows how high"
+    if isinstance(found.at_load, str):
+        return found.at_load
+    if _is_from_zero(found):
+        return "a baseline of 0 does not say how much is much"
+    if not found.has_ratio:
+        return "some days are 0 or below, and have no ratio to judge by"
+    if found.is_rehearsed:
+        return "the days were shortened, and the rule was measured on whole days"
+    if not found.baseline.is_one_pair and len(found.numbers) < MIN_PAIRS:
+        return f"fewer than {MIN_PAIRS} days have a partner in {found.baseline.about}{_other_hours(found)}"
+    if tested.p is None:
+        return "the summaries hold too few hourly values to test it"
+    return None
+
+
+def _other_hours(found: Comparison) -> str:
+    days = found.of_other_hours
+    text = f"; of {days} day{'s' if days != 1 else ''}, other hours than of the partner were seen outside maintenance"
+    return text if days else ""
+
+
+def _is_from_zero(found: Comparison) -> bool:
+    """Whether nothing says how large the change is: from 0, and without the floor that shares of events have."""
+    return found.change is not None and math.isinf(found.change) and found.kpi.kind != Kind.RATIO
+
+
+def _odd_bounds(found: Comparison) -> str:
+    bounds = [f"{bound:g}" for bound in found.odd_bounds[:MOST_BOUNDS]]
+    more = f" and {len(found.odd_bounds) - MOST_BOUNDS} more" if len(found.odd_bounds) > MOST_BOUNDS else ""
+    named = f"bounds {', '.join(bounds)}{more} are" if len(found.odd_bounds) > 1 else f"bound {bounds[0]} is"
+    return f"the histogram's buckets changed (the {named} not there on all days), so the quantiles do not compare"
+
+
+def _judge(found: Comparison, tested: Tested, obstacle: str | None) -> tuple[bool | None, Verdict, str]:
+    """Real or not, the verdict, and one sentence why."""
+    about = found.baseline.about
+    if found.before is None or found.after is None:
+        side = about if found.before is None else "the week after GA"
+        note = f" ({found.baseline.note})" if found.before is None and found.baseline.note else ""
+        return None, "no data", f"There is no data for {side}{note}."
+    if found.change is None:
+        return None, "inconclusive", f"No day has a partner in {about}{_other_hours(found)}."
+    moved = _moved(found, tested if obstacle is None else Tested())
+    if obstacle is not None:
+        return None, "inconclusive", f"{moved}; {obstacle}."
+    if found.below_floor:
+        return False, "pass", f"{moved}; that counts as no change."
+    if tested.real:
+        return _of_real(found, moved)
+    return False, *_of_unreal(found, tested, moved)
+
+
+def _of_real(found: Comparison, moved: str) -> tuple[bool, Verdict, str]:
+    if found.kpi.direction is Direction.TWO_SIDED:
+        return True, "inconclusive", f"{moved}: real, and neither direction of this KPI is worse by itself."
+    if found.is_worse:
+        return True, "fail", f"{moved}: real, for the worse."
+    return True, "pass", f"{moved}: real, for the better."
+
+
+def _of_unreal(found: Comparison, tested: Tested, moved: str) -> tuple[Verdict, str]:
+    """Large and not significant is no pass; nor is a small change where a severe one would not have been seen."""
+    assert found.change is not None
+    if abs(found.change) > REAL_CHANGE:
+        if tested.beyond:
+            return "inconclusive", f"{moved}: large, and with p {_p(tested)} for so many KPIs not significant."
+        return "inconclusive", f"{moved}: large, not significant; {_least(found, tested)}."
+    if _would_show(found, tested):
+        return "pass", f"{moved}, within {100 * REAL_CHANGE:.0f} %."
+    return "inconclusive", f"{moved}: small, but {_least(found, tested)}."
+
+
+def _would_show(found: Comparison, tested: Tested) -> bool:
+    """Whether a severe worsening would have been called; of a share, whether what it can be is below the floor."""
+    if tested.points_interval is not None and found.floor is not None:
+        low, high = tested.points_interval
+        end = high if found.is_worse_by(1.0) else None if low is None else -low
+        if end is not None and end <= found.floor:
+            return True
+    return tested.detectable is not None and tested.detectable <= SEVERE_CHANGE
+
+
+def _least(found: Comparison, tested: Tested) -> str:
+    if tested.detectable is None:
+        return "there are too few events to tell"
+    what = (
+        "with so few events" if found.counts is not None else "ordinary days and weeks of this KPI differ so much that"
+    )
+    return f"{what} only a change beyond {format_change(tested.detectable).lstrip('+')} could be told"
+
+
+def _p(tested: Tested) -> str:
+    return "unknown" if tested.p_adjusted is None else f"{tested.p_adjusted:.2g}"
+
+
+def _moved(found: Comparison, tested: Tested) -> str:
+    what = "bad share's change" if found.good_share else "change"
+    days = f"{len(found.numbers)} day{'s' if len(found.numbers) != 1 else ''}"
+    text = f"The {what} over {days} against {found.baseline.about} is {_change_text(found)}"
+    if tested.interval is not None and not found.below_floor:
+        text += f" ({_interval(tested)})"
+    if not isinstance(found.at_load, str) and found.at_load.clause is not None:
+        text += f", {found.at_load.clause}"
+    if not found.below_floor:
+        return text
+    before = format_value(found.before, found.kpi.unit).removesuffix(f" {found.kpi.unit}")
+    pair = f"{before} → {format_value(found.after, found.kpi.unit)}"
+    return f"{text} ({pair}), below the floor of {found.floor:.3g} percentage points"
+
+
+def _interval(tested: Tested) -> str:
+    low, high = tested.interval or (None, None)
+    if (low is None or high is None) and tested.points_interval is not None:
+        return " to ".join(f"{end:+.2g}" for end in tested.points_interval if end is not None) + " percentage points"
+    return f"{'?' if low is None else format_change(low)} to {'?' if high is None else format_change(high)}"
+
+
+def _change_text(found: Comparison) -> str:
+    if found.change is None or math.isfinite(found.change):
+        return format_change(found.change)
+    return "a rise from 0" if found.change > 0 else "a fall from 0"
+
+
+def _impact(found: Comparison) -> str:
+    before = format_value(found.before, found.kpi.unit, found.before_at_least)
+    after = format_value(found.after, found.kpi.unit, found.after_at_least)
+    return f"{before} {found.baseline.during}, {after} in the week after GA (medians of the days)"
+
+
+def _severity(size_percent: float) -> Severity:
+    """By the documents' sizes: to 10 % low, to 30 % medium, above high; more than doubled is critical."""
+    if size_percent <= UNEXPECTED_DRIFT_PERCENT:
+        return "low"
+    if size_percent <= LARGE_DRIFT_PERCENT:
+        return "medium"
+    return "high" if size_percent <= 100 else "critical"
+
+
+def _when(found: Comparison, tested: Tested) -> tuple[datetime | None, datetime | None]:
+    """When the change began and went away."""
+    hours, start = onset(found, tested), found.start
+    if hours is None or start is None:
+        return None, None
+    began, ended = hours
+    hour = WHOLE_DAY / HOURS
+    return start + began * hour, None if ended is None else start + ended * hour
