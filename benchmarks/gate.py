@@ -225,8 +225,8 @@ def _totals(report: dict[str, Any]) -> str:
     weeks = sum(one["fail"] for one in report["weeks"])
     return (
         f"False fails: {failed} of {gates:,} made-up services of {GAUGES + 2} KPIs, {weeks} of {more} gates on "
-        f"generated weeks. Windows of {report['steps']} minutes; {report['services']} services per cell, {MORE_QUIET} times as "
-        "many where nothing happens."
+        f"generated weeks. Windows of {report['steps']} minutes; {report['services']} services per cell, "
+        f"{MORE_QUIET} times as many where nothing happens."
     )
 
 

@@ -58,8 +58,8 @@ def postga(
 ) -> None:
     """The week after a release, watched: baseline, daily summaries, anomalies, regressions, SLOs, retrospective.
 
-    Exit codes: 0 ok, 2 usage or configuration, 3 source unreachable, 4 not enough data, 70 bug,
-    130 Ctrl-C, 143 SIGTERM.
+    Exit codes: 0 ok, 1 the gate failed, 2 usage or configuration, 3 source unreachable, 4 not enough data,
+    70 bug, 130 Ctrl-C, 143 SIGTERM.
 
     Example: postga run release.yaml --output-dir week
     """

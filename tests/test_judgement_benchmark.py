@@ -16,6 +16,8 @@ from benchmarks.judgement_rates import Outcome
 from benchmarks.judgement_weeks import INJECTED, Series, Window
 from observability.artifacts import DaySummary
 from observability.errors import ConfigError
+from observability.judgement.inference import infer_mean
+from observability.judgement.regression import analyse
 from observability.model import format_instant
 
 DAY_S = 86_400
@@ -349,9 +351,9 @@ def test_a_spike_is_an_alarm_of_the_online_detectors() -> None:
 
 @pytest.fixture
 def by_the_means(monkeypatch: pytest.MonkeyPatch) -> None:
-    """In the place of the judgement: real is what is more than 10 % off the mean of the week before."""
+    """In the place of the judgement of real weeks: real is what is more than 10 % off the mean of the week before."""
 
-    def analyse(ga: DaySummary, days: Sequence[DaySummary], before: Any) -> Any:
+    def judged(ga: DaySummary, days: Sequence[DaySummary], before: Any) -> Any:
         past, after = ([day.kpis["kpi"].value for day in of] for of in (before.days, [ga, *days]))
         change = float(np.mean(after) / np.mean(past) - 1)
         real = abs(change) > 0.10
@@ -359,7 +361,7 @@ def by_the_means(monkeypatch: pytest.MonkeyPatch) -> None:
         row = SimpleNamespace(baseline="week_before", real=real, change=change, verdict=verdict)
         return SimpleNamespace(rows=[SimpleNamespace(baseline="ga_day", real=True, change=9, verdict="fail"), row])
 
-    monkeypatch.setattr(judgement_rates, "analyse", analyse)
+    monkeypatch.setattr(judgement_rates, "analyse", judged)
 
 
 @pytest.mark.usefixtures("by_the_means")
@@ -390,6 +392,14 @@ def test_the_figures_by_hand(folder: Path) -> None:
     assert found["intervals"]["found_1_15"] == (1, 1)
 
 
+def test_the_judgement_itself_is_measured() -> None:
+    given = window()
+    before = judgement_weeks.before(given)
+    quiet, severe = (judgement_rates._judged(given, name, before) for name in ("as_is", "1_3"))
+    assert quiet == Outcome(is_real=False, is_up=quiet.is_up, verdict="pass")
+    assert severe == Outcome(is_real=True, is_up=True, verdict="fail")
+
+
 # --- made-up days
 
 
@@ -418,8 +428,21 @@ def test_days_that_differ_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> Non
     assert judgement_made_up.aa_rate(0.0, 5, np.random.default_rng(1)) == 1
 
 
-def test_more_usage_without_more_traffic_fails() -> None:
-    assert judgement_made_up.load_cases(seed=3)["cpu_without_more_traffic"] == {"fail": 1}
+def test_the_test_of_the_pairs_is_that_of_a_day_against_the_day_before() -> None:
+    """A week of one process: what is said of day 7 against day 6 is what ``aa_rate`` counts."""
+    hours = 100 * judgement_made_up.hourly_means(judgement_made_up.ar1(0.9, 15, np.random.default_rng(5)))
+    calm = {"avg_cpu_percent": hours}
+    days = [judgement_made_up._day(number, {name: of[7 + number] for name, of in calm.items()}) for number in range(8)]
+    found = analyse(days[0], days[1:], None)
+    row = next(row for row in found.rows if row.baseline == "previous_day")
+    assert row.p == pytest.approx(infer_mean(np.log(hours[14] / hours[13]), judgement_made_up.LEVEL).p)
+
+
+def test_more_usage_without_more_traffic_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(judgement_made_up, "WEEKS", 1)
+    found = judgement_made_up.load_cases(seed=3)
+    assert set(found) == set(judgement.LOAD_ROWS)
+    assert found["cpu_without_more_traffic"] == {"fail": 1}
 
 
 # --- the cost
@@ -478,7 +501,9 @@ def report_of(folder: Path, capsys: pytest.CaptureFixture[str], *more: str) -> d
     return found
 
 
+@pytest.mark.usefixtures("by_the_means")
 def test_the_whole_report(folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(judgement_made_up, "WEEKS", 1)
     monkeypatch.setattr(judgement_scale, "run", lambda services, seed: run_of(services, 4.0))
     report = report_of(folder, capsys)
     assert set(report) == {"weeks", "aa", "load", "scale", "about"}
@@ -501,6 +526,7 @@ def test_a_part_alone(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert set(report_of(folder, capsys, "--only", "aa")) == {"aa", "about"}
 
 
+@pytest.mark.usefixtures("by_the_means")
 def test_the_same_seed_gives_the_same_figures(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     first, same = (report_of(folder, capsys, "--only", "weeks", "--only", "aa") for _ in range(2))
     assert first == same
@@ -513,6 +539,7 @@ def test_the_page_has_a_place_for_the_figures() -> None:
     assert page.index(begin) < page.index(end)
 
 
+@pytest.mark.usefixtures("by_the_means")
 def test_without_two_windows_there_is_no_interval(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_csv(tmp_path / "a.csv", hours_of(15))
     report = report_of(tmp_path, capsys, "--only", "weeks")

@@ -367,6 +367,16 @@ class TestLatency:
         assert hours.load_observed[~left_out].max() < hours.pool_load.max()
         assert f"; {(~left_out).sum()} of 168 hours can be compared so" in found.clause
 
+    def test_a_day_with_few_like_hours_is_left_out(self):
+        """On day 3 all but five hours are busier than any before."""
+        hours = week(self.queueing, 1.2)
+        hours.load_observed[3, 5:] = 10 * hours.pool_load.max()
+        hours.load_observed[3, :5] = 100.0
+        found = judged(hours, "by queueing")
+        assert np.isfinite(load._like_load(hours)[3]).sum() == 5
+        assert np.isnan(found.expected[3]).all()
+        assert np.isfinite(found.expected[2]).sum() > 6
+
     @pytest.mark.parametrize(
         ("before", "after", "traffic", "told"),
         [

@@ -93,12 +93,12 @@ class Comparison:
     @property
     def of_other_hours(self) -> int:
         """How many days have a partner of which other hours were seen, so that they do not compare."""
-        return sum(pair.number > 0 for pair in self.candidates) - len(self.numbers)
+        return sum(pair.number > 0 for pair in self.candidates) - len(self._after_ga)
 
     @cached_property
     def numbers(self) -> list[int]:
         """The days after the GA day that are compared."""
-        return [pair.number for pair in self.pairs if pair.number > 0]
+        return [number for number in self.ratios if number > 0]
 
     def _compares(self, pair: Pair) -> bool:
         if self.kpi.kind not in WITH_THE_CLOCK or has_same_hours(pair.partner, pair.day, self.name):
@@ -122,7 +122,7 @@ class Comparison:
     def at_load(self) -> AtLoad | str:
         """The partners' hours at the traffic of the week, or why they cannot be known."""
         depends = dependence(self.kpi.category, self.kpi.kind)
-        if depends == "none" or self.load is None:
+        if depends == "none":
             return AtLoad(self.measured)
         pool = [day for day in self.baseline.days if self._of(day) is not None]
         hours = Paired(
@@ -168,28 +168,32 @@ class Comparison:
     def ratios(self) -> dict[int, float]:
         """Day → natural logarithm of its ratio to what is expected; 0 below the floor, ±inf from or to nothing."""
         return {
-            pair.number: 0.0 if self._is_below_floor(pair) else ratio
-            for pair, ratio in zip(self.pairs, self._all_ratios, strict=True)
+            pair.number: 0.0 if self._is_below_floor(pair) else self._plain[pair.number]
+            for pair in self.pairs
+            if pair.number in self._plain
         }
 
     @cached_property
-    def _all_ratios(self) -> list[float]:
-        return [self._ratio(pair) for pair in self.pairs]
+    def _plain(self) -> dict[int, float]:
+        """The same without the floor."""
+        found = {pair.number: self._ratio(pair) for pair in self.pairs}
+        return {number: ratio for number, ratio in found.items() if ratio is not None}
 
-    def _ratio(self, pair: Pair) -> float:
-        """Of what runs with the clock over the hours that both days have; of counts and quantiles the days' own."""
+    def _ratio(self, pair: Pair) -> float | None:
+        """Of what runs with the clock, and of all at another load, over the hours that both sides have; of counts and
+        quantiles else the days' own. None for a day without such an hour."""
         both = ~np.isnan(self.observed[pair.number]) & ~np.isnan(self.expected[pair.number])
-        if self.kpi.kind in WITH_THE_CLOCK and both.any():
-            before, after = (side[pair.number][both] for side in (self.expected, self.observed))
-            return _log_ratio(float(before.mean()), float(after.mean()))
-        value_before, value_after = self._bad(pair)
-        return _log_ratio(value_before * self._factor(pair.number), value_after)
+        by_hour = self.kpi.kind in WITH_THE_CLOCK and bool(both.any())
+        if not by_hour and self._is_as_measured:
+            return _log_ratio(*self._bad(pair))
+        if not both.any():
+            return None
+        before, after = (side[pair.number][both] for side in (self.expected, self.observed))
+        return _log_ratio(float(before.mean()), float(after.mean()))
 
-    def _factor(self, number: int) -> float:
-        """What the traffic makes of the partner's day."""
-        known = ~np.isnan(self.expected[number]) & ~np.isnan(self.measured[number])
-        whole = float(self.measured[number][known].sum())
-        return float(self.expected[number][known].sum()) / whole if whole > 0 else 1.0
+    @property
+    def _is_as_measured(self) -> bool:
+        return isinstance(self.at_load, str) or self.at_load.basis == "as measured"
 
     @cached_property
     def daily(self) -> Matrix:
@@ -203,8 +207,7 @@ class Comparison:
         infinite from nothing to something."""
         counted = self._centre([self.ratios[number] for number in self.numbers])
         if counted == 0:
-            found = zip(self.pairs, self._all_ratios, strict=True)
-            counted = self._centre([ratio for pair, ratio in found if pair.number > 0])
+            counted = self._centre([self._plain[number] for number in self.numbers])
         if counted is None or math.isfinite(counted):
             return None if counted is None else math.expm1(counted)
         return _relative(*(median(side) for side in zip(*map(self._bad, self._after_ga), strict=True)))

@@ -4,9 +4,9 @@
    Mathematical Statistics 34, 1963). One bad day moves it little, and two of seven not much.
 2. **Noise**: how much the days scatter about their own course, a line or a single step, with the largest distance left
    out. So a ramp, a step that came later and a one-day incident are no noise.
-3. **Margin**: ln 1.10, the documents' drift, while the noise is below 0.10; above, it grows with the noise to twice the
-   noise. It counts 1.5 times where the level did not jump at GA, because what began elsewhere is ordinary drift more
-   often than the release.
+3. **Margin**: ln 1.10, the documents' drift, while the noise is below 0.10; above, it grows with the noise to 1.5
+   times the noise. The noise counts 1.5 times where the level did not jump at GA, because what began elsewhere is
+   ordinary drift more often than the release.
 4. **Changed** where the centre is beyond the margin, which is where the interval centre ± margin excludes 0. It is an
    interval of ordinary weeks, not of sampling: it says how much the weeks of such a KPI differ anyway.
 
@@ -31,7 +31,7 @@ MIN_PAIRS = 5  # of days 1 to 7
 
 NOISE_FREE = 0.10  # up to this noise the margin is that of REAL_CHANGE,
 NOISE_SLOPE = 5.0  # then it grows by 5 points per point of noise,
-NOISE_TIMES = 2.0  # to twice the noise
+NOISE_TIMES = 1.5  # to one and a half times the noise
 NOISE_FLOOR = 0.01
 STEP_TIMES = 2.0  # the scatter about a step is that of the best of several, which flatters
 STEP_DAYS = 7  # fewer are too few to fit a step to

@@ -16,8 +16,8 @@ base and so much per request | the baseline's hours of like load |
 
 Where the baseline shows nothing, CPU ×2.6 at traffic ×2 is worse by either reading and fails, CPU ×1 passes, and CPU
 ×1.4 is an obstacle. The two curves agree at the loads that the baseline has seen and part beyond them, which is what
-limits the extrapolation. In proportion, an hour keeps its partner: a job at night stays in what the night is expected to
-take. At like load it has none, so like hours that go against queueing must agree with as measured.
+limits the extrapolation. In proportion, an hour keeps its partner, so a job at night is expected again at
+night. At like load it has none, so like hours that go against queueing must agree with as measured.
 """
 
 from __future__ import annotations
@@ -184,6 +184,7 @@ class _Judge:
 def _in_proportion(judge: _Judge) -> AtLoad | str:
     hours = judge.hours
     has_load = _is_positive(hours.load_observed) & _is_positive(hours.load_expected)
+    has_load &= _days_that_count(hours, has_load)
     if not _is_enough(hours, has_load):
         return judge.obstacle("too few hours had traffic before and after")
     before, after = (np.where(has_load, load, 1.0) for load in (hours.load_expected, hours.load_observed))
@@ -203,6 +204,7 @@ def _by_queueing(judge: _Judge) -> AtLoad | str:
     hours, shift = judge.hours, judge.shift
     as_measured = judge.reading(hours.expected, "as measured")
     like = _like_load(hours)
+    like = np.where(_days_that_count(hours, np.isfinite(like)), like, np.nan)
     if _is_enough(hours, np.isfinite(like)):
         readings = [judge.reading(like, "at like load")]
         if _log_ratio(like, hours.expected) * shift < 0:  # against queueing: more than the load is different
@@ -262,8 +264,12 @@ def _is_positive(load: Hours) -> Flags:
 
 
 def _is_enough(hours: Paired, usable: Flags) -> bool:
-    """Whether enough days have enough usable hours among those that can be compared at all."""
+    """Whether enough days count, of those that can be compared at all."""
+    days = int(hours.compared(hours.expected).any(axis=1).sum())
+    return int(_days_that_count(hours, usable).sum()) >= max(1, min(LEAST_DAYS, days))
+
+
+def _days_that_count(hours: Paired, usable: Flags) -> Flags:
+    """Those with enough usable hours among the compared ones, shape (days, 1)."""
     compared = hours.compared(hours.expected)
-    days = int(compared.any(axis=1).sum())
-    counting = (compared & usable).sum(axis=1) >= LEAST_SHARE * compared.shape[1]
-    return int(counting.sum()) >= max(1, min(LEAST_DAYS, days))
+    return np.asarray((compared & usable).sum(axis=1, keepdims=True) >= LEAST_SHARE * compared.shape[1])

@@ -89,7 +89,7 @@ def _obstacle(found: Comparison, tested: Tested) -> str | None:
     if found.is_rehearsed:
         return "the days were shortened, and the rule was measured on whole days"
     if not found.baseline.is_one_pair and len(found.numbers) < MIN_PAIRS:
-        return f"fewer than {MIN_PAIRS} days have a partner in {found.baseline.about}{_other_hours(found)}"
+        return f"fewer than {MIN_PAIRS} days compare with {found.baseline.about}{_other_hours(found)}"
     if tested.p is None:
         return "the summaries hold too few hourly values to test it"
     return None
