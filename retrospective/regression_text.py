@@ -60,7 +60,8 @@ def _advice(summary: RegressionSummary) -> Iterator[str]:
             yield f"**{_should(back.should_rollback)}** {prose(back.reason)}"
         return
     priority = f" ({back.priority})" if back is not None else ""
-    yield f"**Advice: {prose(advice.action)}{priority}.** {prose(advice.why)}"
+    yield f"## Advice: {prose(advice.action)}{priority}"
+    yield prose(advice.why)
     yield from _listing("Because:", advice.reasons)
     yield from _listing("For it:", advice.evidence_for)
     yield from _listing("Against it:", advice.evidence_against)
@@ -247,5 +248,9 @@ def _cost(cost: CostReport | None) -> str:
         ("A million requests, since", format_value(cost.per_million_requests, unit)),
         ("Trend", cost.trend),
     ]
-    parts = [table(("Cost", "Amount"), rows, (1,)), _bullets([driver.why for driver in cost.drivers]), _note(cost.note)]
+    parts = [
+        table(("Cost", "Amount"), rows, (1,)),
+        _bullets([f"{driver.name}: {driver.why}" for driver in cost.drivers]),
+        _note(cost.note),
+    ]
     return "\n\n".join(part for part in parts if part and part != NONE)

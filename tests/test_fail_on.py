@@ -1,16 +1,20 @@
 """`--fail-on`: a finding is 1, nothing to assess is 4, and neither is ever a pass."""
 
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from observability import readers, run_week
 from observability.artifacts import RollbackRecommendation, Verdict
 from observability.cli import app
 from observability.errors import ConfigError, FoundError, NotEnoughDataError
 from observability.fail_on import CONDITIONS, Condition, ask, conditions
 from observability.judgement import regression as judge
+from observability.report import ReleaseIndex
 from observability.store import Store
 from observability.verdicts import Advice, Regression, RegressionSummary, SloBurnDown
 from tests import weeks
@@ -291,3 +295,38 @@ def test_a_baseline_that_cannot_be_used_writes_nothing(week: Path, judged: Judge
     with pytest.raises(ConfigError, match=r"nowhere\.json is not there"):
         run("--baseline", "v1=nowhere.json")
     assert not (week / "regression_summary.json").exists()
+
+
+# The whole week
+
+
+def conclude(monkeypatch: pytest.MonkeyPatch, rows: Sequence[Regression], missing: str | None) -> None:
+    """The end of `postga run --fail-on regression`, of a week that was judged so."""
+    monkeypatch.setattr(readers, "missing_baselines", lambda release, layout: missing)
+    finished: Any = SimpleNamespace(release=None, layout=None, verdicts={"checkout": (summary(*rows), ())})
+    index = ReleaseIndex(release="v1", ga_day_timestamp=weeks.GA, services=())
+    run_week.conclude(finished, index, as_json=True, wanted=["regression"])
+
+
+@pytest.mark.parametrize(
+    ("rows", "missing", "error", "words"),
+    [
+        ([PASSES], None, None, ""),
+        ([FAILS], None, FoundError, "regression of p99_latency_ms"),
+        ([UNKNOWN], None, NotEnoughDataError, "cannot be answered"),
+        ([PASSES], "There is no baseline of reports.", NotEnoughDataError, "no baseline of reports"),
+        ([FAILS], "There is no baseline of reports.", FoundError, "regression of p99_latency_ms"),
+        ([UNKNOWN], "There is no baseline of reports.", NotEnoughDataError, "no baseline of reports"),
+    ],
+)
+def test_a_finding_goes_before_what_is_missing(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    rows: list[Regression],
+    missing: str | None,
+    error: type[Exception] | None,
+    words: str,
+) -> None:
+    with nullcontext() if error is None else pytest.raises(error, match=words):
+        conclude(monkeypatch, rows, missing)
+    assert '"services": []' in capsys.readouterr().out

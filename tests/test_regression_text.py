@@ -72,6 +72,7 @@ def test_a_quiet_week_fits_on_a_screen_up_to_its_tables() -> None:
     text = to_text(quiet())
     assert headings(text) == [
         "Regressions: `checkout`",
+        "Advice: keep (P3)",
         "Failed",
         "Baselines",
         "Every KPI",
@@ -100,7 +101,8 @@ def test_the_advice_comes_first_with_its_reasons_and_what_waiting_costs() -> Non
     )
     text = to_text(quiet(advice=advice, back=True))
     parts = [
-        "**Advice: roll back (P3).** It persists.",
+        "## Advice: roll back (P3)",
+        "It persists.",
         "- A reason.",
         "- Something for it.",
         "- Something against it.",
@@ -170,6 +172,14 @@ def test_kpis_without_a_verdict_are_told_by_their_reason() -> None:
     )
 
 
+def test_what_did_not_fail_is_not_among_what_failed() -> None:
+    better = weeks.row("p99_latency_ms", 400.0, 150.0, **{**FULL, "verdict": "pass"})
+    informs = failing(metric_name="avg_cpu_percent", verdict="pass")
+    against = failing(metric_name="avg_cpu_percent", baseline="v1", role="informs")
+    text = to_text(quiet().model_copy(update={"regressions": (better, informs, against), "within_range": ()}))
+    assert section(text, "Failed").strip().startswith("None. ")
+
+
 def test_nothing_tested_does_not_read_like_a_pass() -> None:
     row = failing(verdict="inconclusive", real=None, obstacle="too few hours")
     text = to_text(RegressionSummary(service="checkout", regressions=(row,)))
@@ -220,7 +230,7 @@ def test_the_cost_is_the_last() -> None:
     assert headings(text)[-1] == "Cost"
     assert "| A day since | 12.5 EUR |" in text
     assert "| A day of the week before GA | no data |" in text
-    assert "- CPU grew by 2.5 EUR a day." in text
+    assert "- cpu: CPU grew by 2.5 EUR a day." in text
 
 
 def test_without_advice_the_recommendation_stands_in_its_place() -> None:

@@ -55,8 +55,8 @@ class Baseline:
 
     @property
     def is_one_pair(self) -> bool:
-        """Whether a single day is held against a single day."""
-        return sum(number > 0 for number in self.partners) == 1
+        """Whether a single day is held against a single day. A baseline that decides waits for more of them."""
+        return self.role != "decides" and sum(number > 0 for number in self.partners) == 1
 
     @property
     def is_before(self) -> bool:

@@ -215,7 +215,12 @@ class Comparison:
     @property
     def has_ratio(self) -> bool:
         """Whether the change is one of ratios: nothing of it from, to or below 0. Shares of events need none."""
-        return self.kpi.kind == Kind.RATIO or all(map(math.isfinite, self.ratios.values()))
+        return self.kpi.kind == Kind.RATIO or self.is_finite
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether none of the days after the GA day is from or to nothing, but for what lies below the floor."""
+        return all(math.isfinite(self.ratios[number]) for number in self.numbers)
 
     def _centre(self, ratios: list[float]) -> float | None:
         """Hodges and Lehmann's, but the median where days below the floor count as 0, or where some have no ratio."""
@@ -284,9 +289,9 @@ class Comparison:
         return self.kpi.kind == Kind.RATIO and self.kpi.direction is Direction.HIGHER_IS_BETTER
 
     @cached_property
-    def odd_units(self) -> str | None:
-        """A unit of the baseline that is not the week's."""
-        return next((kpi.unit for kpi in self._past if kpi.unit != self.kpi.unit), None)
+    def odd_unit(self) -> str | None:
+        """A unit of some days of the baseline, or of the week, that is not the last day's."""
+        return next((kpi.unit for kpi in (*self._past, *self._now) if kpi.unit != self.kpi.unit), None)
 
     @cached_property
     def odd_bounds(self) -> list[float]:
@@ -366,15 +371,18 @@ class Comparison:
         part = np.array([_padded(kpi.hourly_numerator) for kpi in found]).reshape(-1, HOURS)
         total = np.array([_padded(kpi.hourly_denominator) for kpi in found]).reshape(-1, HOURS)
         counts_bad = [_counts_value(kpi) != self.good_share for kpi in found]
-        return np.where(np.array(counts_bad)[:, np.newaxis], part, total - part), total
+        rest = np.maximum(total - part, 0.0)  # two counters are not read in the same instant
+        return np.where(np.array(counts_bad)[:, np.newaxis], part, rest), total
 
 
 def _counts_value(kpi: KpiSummary) -> bool:
-    """Whether the numerator counts what the value is a share of, and not what is left."""
+    """Whether the numerator counts what the value is a share of, and not what is left: whichever is nearer, because the
+    value of a median day is not that of its counts."""
     if kpi.value is None or kpi.numerator is None or not kpi.denominator:
         return True
-    whole = 100.0 if kpi.unit.startswith("%") else 1.0
-    return math.isclose(kpi.value, whole * kpi.numerator / kpi.denominator, rel_tol=1e-9, abs_tol=1e-12)
+    share = kpi.value / (100.0 if kpi.unit.startswith("%") else 1.0)
+    counted = kpi.numerator / kpi.denominator
+    return abs(share - counted) <= abs(share - (1.0 - counted))
 
 
 def _padded(hours: Sequence[float | None]) -> Matrix:

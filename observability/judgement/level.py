@@ -50,7 +50,7 @@ class Level(NamedTuple):
     margin: Floats
     noise: Floats
     changed: Flags
-    persists: Flags  # the last two days still show at least half of it
+    persists: Flags  # the last two days that were seen still show at least half of it
 
 
 def judge_level(daily: Floats, hours: Floats | None = None) -> Level:
@@ -62,7 +62,7 @@ def judge_level(daily: Floats, hours: Floats | None = None) -> Level:
     enough = np.isfinite(daily[..., 1:]).sum(-1) >= MIN_PAIRS
     margin = np.where(enough, margin_of(np.where(late, LATE, 1.0) * noise), np.nan)
     changed = enough & (np.abs(centre) > margin)
-    persists = changed & (np.sign(centre) * _mean(daily[..., -2:]) >= np.abs(centre) / 2)
+    persists = changed & (np.sign(centre) * _mean(_last(daily, 2)) >= np.abs(centre) / 2)
     return Level(centre, margin, noise, changed, persists)
 
 
@@ -126,6 +126,12 @@ def _jump(flat: Floats, at: int) -> Floats:
     x, y = _mean(before), _mean(after)
     fit = seen & (x > 0) & (y > 0)
     return np.where(fit, np.log(np.where(fit, y, 1.0)) - np.log(np.where(fit, x, 1.0)), np.nan)
+
+
+def _last(values: Floats, n: int) -> Floats:
+    """The last n that are known, and NaN for the others."""
+    from_end = np.cumsum(np.isfinite(values)[..., ::-1], -1)[..., ::-1]
+    return np.where(from_end <= n, values, np.nan)
 
 
 def _median(values: Floats) -> Floats:

@@ -72,8 +72,8 @@ def _obstacle(found: Comparison, tested: Tested) -> str | None:
     """What keeps a change from being judged; None where nothing does, or where there is no change."""
     if found.change is None:
         return None
-    if found.odd_units is not None:
-        return f"the baseline is in {found.odd_units or 'no unit'}, and the week in {found.kpi.unit or 'no unit'}"
+    if found.odd_unit is not None:
+        return f"some days are in {found.odd_unit or 'no unit'}, and some in {found.kpi.unit or 'no unit'}"
     if found.odd_bounds:
         return _odd_bounds(found)
     if found.beyond:
@@ -164,7 +164,7 @@ def _would_show(found: Comparison, tested: Tested) -> bool:
 
 def _least(found: Comparison, tested: Tested) -> str:
     if tested.detectable is None:
-        return "there are too few events to tell"
+        return "the events are too few, or come too much in bursts, to tell"
     what = (
         "with so few events" if found.counts is not None else "ordinary days and weeks of this KPI differ so much that"
     )

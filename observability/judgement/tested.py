@@ -6,7 +6,7 @@ Three tests, by what there is to test:
   paired hours of days 1 to 7, a Huber location with effective n (``inference``); it confirms and does not decide alone,
   because hours do not see how weeks differ.
 * a **share of events** with hourly counts: the exact test on counts, allowing for bursts (``exact.compare_shares``),
-  or the rule of the week, which one burst does not blind; its p is then twice the smaller of both.
+  or the rule of the week, which one burst does not blind; its p is then twice that of the one that says so.
 * a **single pair of days**: the mean of its 24 paired hourly log ratios at 98 %.
 
 In each, a change is real where it is beyond 10 % (of a share: and beyond the floor), its test says so, and its p,
@@ -83,7 +83,7 @@ def _levels(found: Sequence[Comparison]) -> list[Tested]:
     for place, one in enumerate(found):
         margin, n = float(levels.margin[place]), int(hours.n[place])
         p = float(hours.p[place])
-        if math.isnan(margin) or one.change is None or not math.isfinite(one.change):
+        if math.isnan(margin) or one.change is None or not math.isfinite(one.change) or not one.is_finite:
             tested.append(Tested(n=n))
             continue
         centre = math.log1p(one.change)
@@ -123,7 +123,7 @@ def _shares(one: Comparison, counts: tuple[Floats, Floats, Floats, Floats]) -> T
 
 
 def _either(counts: Tested, level: Tested) -> Tested:
-    """The test with the tighter interval; real if either says so, at twice the smaller p (Bonferroni)."""
+    """Real if either says so, at twice its p (Bonferroni); else the test with the tighter interval."""
     if counts.p is None or level.p is None:
         return level if counts.p is None else counts
     tighter = min((counts, level), key=lambda one: math.inf if one.detectable is None else one.detectable)
@@ -131,7 +131,7 @@ def _either(counts: Tested, level: Tested) -> Tested:
     chosen = sure if sure.beyond else tighter
     return replace(
         chosen,
-        p=min(1.0, 2 * min(counts.p, level.p)),
+        p=min(1.0, 2 * (counts.p if chosen is counts else level.p)),
         points_interval=counts.points_interval,
         detectable=tighter.detectable,
         noise=None,
@@ -178,7 +178,7 @@ def _persists(one: Comparison) -> bool | None:
     if not math.isfinite(one.change):
         return all(ratio == math.inf for ratio in last)
     centre = math.log1p(one.change) if one.change > -1 else -math.inf
-    return math.copysign(1.0, centre) * math.fsum(last) / len(last) >= abs(centre) / 2
+    return math.copysign(1.0, centre) * sum(last) / len(last) >= abs(centre) / 2  # NaN, from ∞ − ∞, is not
 
 
 def log_ratios(expected: Floats, observed: Floats) -> Floats:
