@@ -73,7 +73,10 @@ class Regression(Part):
     current_at_least: bool = Field(default=False, description="the value is a lower bound: beyond the buckets")
     persists: bool | None = Field(default=None, description="whether each of the last two days that were seen shows it")
     obstacle: str | None = Field(default=None, description="what kept the change from being judged")
-    interval: Interval | None = Field(default=None, description="of `change`, at 98 %")
+    interval: Interval | None = Field(
+        default=None,
+        description="of `change`: of a level, by how much ordinary weeks of such a KPI differ around it; else at 98 %",
+    )
     points: float | None = Field(default=None, description="of a share of events: the change in percentage points")
     points_interval: Interval | None = Field(default=None, description="of `points`, at 98 %")
     p: float | None = Field(default=None, description="of no change, from hourly values and their effective number")

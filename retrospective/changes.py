@@ -114,6 +114,8 @@ def label(row: Regression) -> str:
     if row.below_floor is not None:
         return f"below {row.below_floor:.3g} points"
     large = "large" if size(row) > LARGE else "drift" if size(row) > DRIFT else "small"
+    if large == "small" and row.real is False:
+        return f"within {DRIFT:.0f} %"
     real = {True: "real", False: "not significant", None: "not tested"}[row.real]
     two_sided = direction(row) is Direction.TWO_SIDED
     return f"{large}, {real}, {'two-sided' if two_sided else 'worse' if is_worse(row) else 'better'}"

@@ -106,7 +106,7 @@ def _failed(decided: Sequence[Regression]) -> str:
     if not failed:
         return ""
     rows = [(code(row.metric_name), prose(pair_text(row)), _change(row), _since(row), prose(row.why)) for row in failed]
-    return table(("KPI", "Before → after", "Change [98 %]", "Since", "Why"), rows, (1, 2))
+    return table(("KPI", "Before → after", "Change (interval)", "Since", "Why"), rows, (1, 2))
 
 
 def _none_failed(decided: Sequence[Regression]) -> str:
@@ -148,7 +148,7 @@ def _every(decided: Sequence[Regression]) -> str:
         "KPI",
         "Against",
         "Before → after",
-        "Change [98 %]",
+        "Change (interval)",
         "p",
         "Hours (worth)",
         "Seen",

@@ -358,6 +358,15 @@ def test_errors_from_zero(share: float, requests: float, verdict: str) -> None:
     assert judged(with_errors(share, requests)).verdict == verdict
 
 
+def test_few_events_exclude_nothing() -> None:
+    """None of 30: the 98 % bound of the share is 1 − .01^(1/30), which is 14.2 %, and 1.44 % pages."""
+    report = judged(with_errors(0.0, requests=1.0))
+    found = row(report, "overall_error_rate")
+    assert (found.verdict, row(report, "overall_error_rate", BUDGET).verdict) == ("inconclusive", "inconclusive")
+    assert found.points_interval is not None
+    assert found.points_interval[1] == pytest.approx(100 * (1 - 0.01 ** (1 / 31)), rel=0.05)
+
+
 def test_a_budget_that_pages_fails_with_what_waiting_costs() -> None:
     """2 % of errors are 20 times a budget of 0.1 %: 100 · 20/720 = 2.78 % of the 30 days' budget an hour, 120 of 6,000
     requests."""

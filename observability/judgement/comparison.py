@@ -29,6 +29,7 @@ MIN_COVERAGE = 0.5  # a day of which less was seen is not compared
 MIN_HOURS = 12  # of a day that both sides must have
 WHOLE_DAY_S = 86_400
 LAST_BIT = 1 - 1e-9  # 100 − 99.9 is a little less than 0.1
+MOST_LOG = 700.0  # of a ratio: beyond, its exponential is no float
 
 Matrix = NDArray[np.float64]
 
@@ -209,7 +210,7 @@ class Comparison:
         if counted == 0:
             counted = self._centre([self._plain[number] for number in self.numbers])
         if counted is None or math.isfinite(counted):
-            return None if counted is None else math.expm1(counted)
+            return None if counted is None else relative(counted)
         return _relative(*(median(side) for side in zip(*map(self._bad, self._after_ga), strict=True)))
 
     @property
@@ -407,6 +408,11 @@ def _relative(before: float, after: float) -> float:
     if before == after:
         return 0.0
     return math.copysign(math.inf, after - before) if before == 0 else (after - before) / abs(before)
+
+
+def relative(log_ratio: float) -> float:
+    """A log ratio as a relative change, 0.1 = 10 % more."""
+    return math.expm1(min(log_ratio, MOST_LOG))
 
 
 def middle(values: Iterable[float | None]) -> float | None:

@@ -178,7 +178,7 @@ def _nearest(row: Regression) -> float | None:
 def _certainty(row: Regression) -> Iterator[str]:
     if row.interval is not None:
         ends = " to ".join("?" if end is None else f"{100 * end:+.1f}" for end in row.interval)
-        yield f"98 % interval {ends} %"
+        yield f"interval {ends} %"
     if row.p_adjusted is not None:
         yield "adjusted p " + ("< 0.0001" if row.p_adjusted < 0.0001 else f"{row.p_adjusted:.2g}")
     if row.n is not None and row.n_effective is not None:

@@ -12,13 +12,14 @@ says how much is much.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from typing import get_args
 
 from observability.artifacts import DaySummary, KpiSummary, PreReleaseSummary
 from observability.comparable import is_mostly_judged
 from observability.definitions import Kind
 from observability.judgement.advice import advise, recommend
-from observability.judgement.baseline import Baseline, Days, Named, baselines
+from observability.judgement.baseline import PREVIOUS_DAY, Baseline, Days, Named, baselines
 from observability.judgement.comparison import Comparison
 from observability.judgement.cost import cost_report
 from observability.judgement.rows import row_of
@@ -26,9 +27,10 @@ from observability.judgement.summary import LARGE_DRIFT_PERCENT, UNEXPECTED_DRIF
 from observability.judgement.tested import examine
 from observability.model import Window
 from observability.units import format_change
-from observability.verdicts import Regression, RegressionSummary, SloBurnDown
+from observability.verdicts import Regression, RegressionSummary, Role, SloBurnDown
 
 LOAD_KPI = "request_rate"
+ROLES: tuple[Role, ...] = get_args(Role)  # the weightiest first
 
 
 def analyse(
@@ -47,8 +49,11 @@ def analyse(
     week = {day.day_number: day for day in days if not day.partial}
     since = week if ga.partial else {0: ga, **week}
     used = baselines(ga, week, before, named, good_day)
+    kpis = _comparable((*used[0].days, *since.values()))
     found = [
-        (comparison.size_percent, row) for baseline in used for comparison, row in _against(baseline, since, ga.service)
+        (comparison.size_percent, row)
+        for baseline in used
+        for comparison, row in _against(baseline, since, kpis, ga.service)
     ]
     rows = [row for _, row in found]
     advice = advise(rows, slos, ga, list(week.values()), before)
@@ -67,25 +72,33 @@ def analyse(
     )
 
 
-def _against(baseline: Baseline, since: Days, service: str) -> list[tuple[Comparison, Regression]]:
-    kpis = _comparable(since.values())
+def _against(
+    baseline: Baseline, since: Days, kpis: Mapping[str, KpiSummary], service: str
+) -> list[tuple[Comparison, Regression]]:
     load = LOAD_KPI if LOAD_KPI in kpis else None
     found = [Comparison(name, kpi, baseline, since, load) for name, kpi in kpis.items()]
     return [(one, row_of(one, tested, service)) for one, tested in zip(found, examine(found), strict=True)]
 
 
 def _comparable(days: Iterable[DaySummary]) -> dict[str, KpiSummary]:
-    """The days' KPIs in their order. Incidents are events and told as such."""
+    """The days' KPIs in their order, as the last one has them: one that went missing since GA must be told. Incidents
+    are events and told as such."""
     return {name: kpi for day in days for name, kpi in day.kpis.items() if kpi.kind != Kind.INCIDENTS}
 
 
 def _disagreements(rows: Sequence[Regression]) -> Iterable[str]:
-    """KPIs that one baseline fails and another passes: both are told, the one that decides first."""
-    for name in dict.fromkeys(row.metric_name for row in rows):
-        of_kpi = [row for row in rows if row.metric_name == name and row.verdict in {"pass", "fail"}]
-        if len({row.verdict for row in of_kpi}) > 1:
-            said = [f"{row.verdict} against {row.baseline} ({format_change(row.change)})" for row in of_kpi]
-            yield f"{name}: {', '.join(said)}."
+    """KPIs that the deciding baseline fails and another passes, or the other way round. Yesterday is no second opinion:
+    it only says what changed last."""
+    by_kpi: dict[str, list[Regression]] = {}
+    for row in rows:
+        if row.verdict in {"pass", "fail"} and row.baseline != PREVIOUS_DAY:
+            by_kpi.setdefault(row.metric_name, []).append(row)
+    for name, found in by_kpi.items():
+        first = min(found, key=lambda row: ROLES.index(row.role) if row.role else len(ROLES))
+        others = [f"{row.baseline} ({format_change(row.change)})" for row in found if row.verdict != first.verdict]
+        if others:
+            said = f"{first.verdict} against {first.baseline} ({format_change(first.change)})"
+            yield f"{name}: {said}, {'pass' if first.verdict == 'fail' else 'fail'} against {', '.join(others)}."
 
 
 def _window(ga: DaySummary, week: Iterable[DaySummary]) -> Window | None:

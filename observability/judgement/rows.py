@@ -33,7 +33,7 @@ def row_of(found: Comparison, tested: Tested, service: str) -> Regression:
         impact=_impact(found),
         baseline_value=found.before,
         current_value=found.after,
-        drift_percent=drift_percent(found.after, found.before),
+        drift_percent=_finite(drift_percent(found.after, found.before)),
         threshold_exceeded=found.size_percent > LARGE_DRIFT_PERCENT,
         service=service,
         baseline=found.baseline.name,
@@ -41,7 +41,7 @@ def row_of(found: Comparison, tested: Tested, service: str) -> Regression:
         unit=kpi.unit,
         direction=kpi.direction,
         real=real,
-        change=change if change is not None and math.isfinite(change) else None,
+        change=_finite(change),
         of_bad_share=found.good_share,
         basis=None if change is None or isinstance(found.at_load, str) else found.at_load.basis,
         below_floor=found.floor if found.below_floor else None,
@@ -66,6 +66,10 @@ def row_of(found: Comparison, tested: Tested, service: str) -> Regression:
         verdict=verdict,
         why=why,
     )
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None
 
 
 def _obstacle(found: Comparison, tested: Tested) -> str | None:

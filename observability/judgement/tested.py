@@ -22,7 +22,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from observability.judgement.comparison import Comparison
+from observability.judgement.comparison import Comparison, relative
 from observability.judgement.exact import compare_shares, theil_sen
 from observability.judgement.inference import adjusted, infer_hubers, infer_mean, locate_change
 from observability.judgement.level import REAL_CHANGE, judge_level
@@ -92,8 +92,8 @@ def _levels(found: Sequence[Comparison]) -> list[Tested]:
                 p=None if math.isnan(p) else p,
                 n=n,
                 n_effective=None if math.isnan(p) else float(hours.n_effective[place]),
-                interval=(math.expm1(centre - margin), math.expm1(centre + margin)),
-                detectable=math.expm1(margin),
+                interval=(relative(centre - margin), relative(centre + margin)),
+                detectable=relative(margin),
                 beyond=bool(levels.changed[place]) and not one.below_floor,
                 persists=bool(levels.persists[place]),
                 noise=float(levels.noise[place]),
@@ -132,7 +132,6 @@ def _either(counts: Tested, level: Tested) -> Tested:
     return replace(
         chosen,
         p=min(1.0, 2 * (counts.p if chosen is counts else level.p)),
-        points_interval=counts.points_interval,
         detectable=tighter.detectable,
         noise=None,
     )
@@ -143,7 +142,7 @@ def _one_pair(one: Comparison) -> Tested:
     found = infer_mean(log_ratios(one.expected, one.observed)[1:].ravel())
     if found.p is None or found.low is None or found.high is None or one.change is None:
         return Tested(n=found.n)
-    interval = _holding(one.change, math.expm1(found.low), math.expm1(found.high))
+    interval = _holding(one.change, relative(found.low), relative(found.high))
     excludes = found.low > 0 or found.high < 0
     return Tested(
         p=found.p,
@@ -206,6 +205,6 @@ def course(one: Comparison) -> tuple[Trend, float | None]:
         return "unknown", None
     if slope.low > 0 or slope.high < 0:
         trend: Trend = "increasing" if slope.value > 0 else "decreasing"
-        return trend if abs(slope.value) * LAST_DAY > TREND_RISE else "stable", math.expm1(slope.value)
+        return trend if abs(slope.value) * LAST_DAY > TREND_RISE else "stable", relative(slope.value)
     spread = float(np.nanmean(np.abs(daily - np.nanmedian(daily))))
-    return "volatile" if spread > VOLATILE_SPREAD else "stable", math.expm1(slope.value)
+    return "volatile" if spread > VOLATILE_SPREAD else "stable", relative(slope.value)
