@@ -75,7 +75,7 @@ class Regression(Part):
     obstacle: str | None = Field(default=None, description="what kept the change from being judged")
     interval: Interval | None = Field(
         default=None,
-        description="of `change`: of a level, by how much ordinary weeks of such a KPI differ around it; else at 98 %",
+        description="of `change`: for levels, by how much ordinary weeks differ; else at 98 %",
     )
     points: float | None = Field(default=None, description="of a share of events: the change in percentage points")
     points_interval: Interval | None = Field(default=None, description="of `points`, at 98 %")

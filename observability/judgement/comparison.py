@@ -176,23 +176,21 @@ class Comparison:
 
     @cached_property
     def _plain(self) -> dict[int, float]:
-        """The same without the floor."""
-        found = {pair.number: self._ratio(pair) for pair in self.pairs}
-        return {number: ratio for number, ratio in found.items() if ratio is not None}
+        """The same without the floor. Of what runs with the clock, and of all at another load, over the hours that both
+        sides have; of counts and quantiles else the days' own. A day without such an hour has none."""
+        both = ~np.isnan(self.observed) & ~np.isnan(self.expected)
+        hours = both.sum(axis=1).tolist()
+        before, after = (np.where(both, side, 0.0).sum(axis=1).tolist() for side in (self.expected, self.observed))
+        found = {}
+        for pair in self.pairs:
+            n = pair.number
+            if self._is_as_measured and (self.kpi.kind not in WITH_THE_CLOCK or not hours[n]):
+                found[n] = _log_ratio(*self._bad(pair))
+            elif hours[n]:
+                found[n] = _log_ratio(before[n], after[n])
+        return found
 
-    def _ratio(self, pair: Pair) -> float | None:
-        """Of what runs with the clock, and of all at another load, over the hours that both sides have; of counts and
-        quantiles else the days' own. None for a day without such an hour."""
-        both = ~np.isnan(self.observed[pair.number]) & ~np.isnan(self.expected[pair.number])
-        by_hour = self.kpi.kind in WITH_THE_CLOCK and bool(both.any())
-        if not by_hour and self._is_as_measured:
-            return _log_ratio(*self._bad(pair))
-        if not both.any():
-            return None
-        before, after = (side[pair.number][both] for side in (self.expected, self.observed))
-        return _log_ratio(float(before.mean()), float(after.mean()))
-
-    @property
+    @cached_property
     def _is_as_measured(self) -> bool:
         return isinstance(self.at_load, str) or self.at_load.basis == "as measured"
 
@@ -284,7 +282,7 @@ class Comparison:
             return 0.0
         return 100 * abs(self.change)
 
-    @property
+    @cached_property
     def good_share(self) -> bool:
         """Whether the KPI is a share of good events, of which the bad share is compared."""
         return self.kpi.kind == Kind.RATIO and self.kpi.direction is Direction.HIGHER_IS_BETTER

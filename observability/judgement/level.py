@@ -17,6 +17,7 @@ The figures behind the constants are in docs/methods.md. Shapes: a trailing (8,)
 from __future__ import annotations
 
 import math
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -78,13 +79,13 @@ def margin_of(noise: Floats) -> Floats:
 
 def hodges_lehmann(values: Floats) -> Floats:
     """Median of the means of all pairs, each value with itself too; NaN is left out."""
-    i, j = np.triu_indices(values.shape[-1])
+    i, j = _pairs(values.shape[-1], 0)
     return _median((values[..., i] + values[..., j]) / 2)
 
 
 def day_noise(daily: Floats) -> Floats:
     """Scatter of the days about a Theil–Sen line, or about the best single step where twice that is less."""
-    i, j = np.triu_indices(daily.shape[-1], 1)
+    i, j = _pairs(daily.shape[-1], 1)
     slope = _median((daily[..., j] - daily[..., i]) / (j - i))
     detrended = daily - slope[..., np.newaxis] * np.arange(daily.shape[-1])
     noise = _scatter(detrended - _median(detrended)[..., np.newaxis])
@@ -132,6 +133,13 @@ def _last(values: Floats, n: int) -> Floats:
     """The last n that are known, and NaN for the others."""
     from_end = np.cumsum(np.isfinite(values)[..., ::-1], -1)[..., ::-1]
     return np.where(from_end <= n, values, np.nan)
+
+
+@cache
+def _pairs(n: int, apart: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """All i and j with j at least i + apart."""
+    i, j = np.triu_indices(n, apart)
+    return i, j
 
 
 def _median(values: Floats) -> Floats:
