@@ -246,7 +246,7 @@ def _given(arguments: Sequence[str] | None) -> argparse.Namespace:
     page = PAGE.relative_to(figures.ROOT)
     parser.add_argument("--document", action="store_true", help=f"write the table into {page}")
     parser.add_argument(
-        "--services", type=int, default=50, help="per case, five times as many quiet ones (%(default)s)"
+        "--services", type=int, default=25, help="per case, five times as many quiet ones (%(default)s)"
     )
     parser.add_argument("--minutes", type=int, default=30, help="of the window (default: %(default)s)")
     parser.add_argument("--seed", type=int, default=5, help="of the random numbers (default: %(default)s)")

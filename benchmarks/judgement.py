@@ -95,8 +95,8 @@ def table(report: dict[str, Any]) -> str:
 
 
 WEEKS_ROWS = {
-    "false_alarm_rate": ("false alarms, either way", "≤ .03, aim ≤ .01"),
-    "false_alarm_rate_for_more": ("of these, for more", ""),
+    "false_alarm_rate": ("false alarms: real, for the worse", "≤ .03, aim ≤ .01"),
+    "real_either_way": ("real, for more or for less", ""),
     "found_1_15": ("found: × 1.15 from GA", "≥ .83"),
     "found_1_3": ("found: × 1.3 from GA", "≥ .95"),
     "found_ramp": ("found: a ramp to × 1.3", "≥ .85"),

@@ -86,19 +86,20 @@ def _real_share(found: Sequence[Window]) -> float | None:
 
 
 def counted(outcomes: Mapping[str, Sequence[Outcome]]) -> dict[str, Flags]:
-    """A change is found where it is real and for more. A false alarm is any real one, whichever way."""
+    """A change is found where it is real and for more. A false alarm is a real one for the worse: a window counts half
+    for either direction that its KPI could have."""
     real = {name: np.array([one.is_real for one in of]) for name, of in outcomes.items()}
     more = {name: real[name] & [one.is_up for one in of] for name, of in outcomes.items()}
     return {
-        "false_alarm_rate": real["as_is"],
+        "false_alarm_rate": real["as_is"] / 2,
+        "real_either_way": real["as_is"],
         "found_1_15": more["1_15"],
         "found_1_3": more["1_3"],
         "found_ramp": more["ramp"],
-        "spike_as_regression": real["spike"],
-        "spike_extra": real["spike"] & ~real["as_is"],
-        "spike_1_3_as_regression": real["spike_1_3"],
-        "spike_5_as_regression": real["spike_5"],
-        "false_alarm_rate_for_more": more["as_is"],
+        "spike_as_regression": more["spike"],
+        "spike_extra": more["spike"] & ~more["as_is"],
+        "spike_1_3_as_regression": more["spike_1_3"],
+        "spike_5_as_regression": more["spike_5"],
         "inconclusive": np.array([one.verdict in {"inconclusive", "no data"} for one in outcomes["as_is"]])
         & ~real["as_is"],
     }

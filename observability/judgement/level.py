@@ -4,13 +4,12 @@
    Mathematical Statistics 34, 1963). One bad day moves it little, and two of seven not much.
 2. **Noise**: how much the days scatter about their own course, a line or a single step, with the largest distance left
    out. So a ramp, a step that came later and a one-day incident are no noise.
-3. **Margin**: ln 1.10, the documents' drift, while the noise is below 0.10; above, it grows with the noise to 1.5
-   times the noise. The noise counts 1.5 times where the level did not jump at GA, because what began elsewhere is
-   ordinary drift more often than the release.
+3. **Margin**: ln 1.10, the documents' drift, or 1.25 times the noise where that is more. The noise counts twice where
+   the level did not jump at GA, because what began elsewhere is ordinary drift more often than the release.
 4. **Changed** where the centre is beyond the margin, which is where the interval centre ± margin excludes 0. It is an
    interval of ordinary weeks, not of sampling: it says how much the weeks of such a KPI differ anyway.
 
-The figures behind the constants are in docs/methods.md. Shapes: a trailing (8,) are the days 0 to 7, a trailing
+The figures behind the constants are in docs/judgement.md. Shapes: a trailing (8,) are the days 0 to 7, a trailing
 (15, 24) the hours of days −7 to 7; leading axes are a batch. Logarithms are natural; NaN is no data.
 """
 
@@ -30,13 +29,11 @@ REAL_CHANGE = 0.10  # a smaller change is not called, however sure (the document
 SEVERE_CHANGE = 0.30  # and the documents' "regression"
 MIN_PAIRS = 5  # of days 1 to 7
 
-NOISE_FREE = 0.10  # up to this noise the margin is that of REAL_CHANGE,
-NOISE_SLOPE = 5.0  # then it grows by 5 points per point of noise,
-NOISE_TIMES = 1.5  # to one and a half times the noise
+NOISE_TIMES = 1.25
 NOISE_FLOOR = 0.01
 STEP_TIMES = 2.0  # the scatter about a step is that of the best of several, which flatters
 STEP_DAYS = 7  # fewer are too few to fit a step to
-LATE = 1.5
+LATE = 2.0
 JUMP_HOURS = 12
 MIN_AROUND = 4  # hours seen on each side of a day's border
 
@@ -70,11 +67,10 @@ def judge_level(daily: Floats, hours: Floats | None = None) -> Level:
 def margin_of(noise: Floats) -> Floats:
     """By how much a log ratio must exceed 0, at this noise.
 
-    >>> margin_of(np.array([0.05, 0.11, 0.3])).round(3).tolist()  # ln 1.1; ln 1.1 + 5 · 0.01; 2 · 0.3
-    [0.095, 0.145, 0.6]
+    >>> margin_of(np.array([0.05, 0.2])).round(3).tolist()  # ln 1.1; 1.25 · 0.2
+    [0.095, 0.25]
     """
-    grown = np.minimum(NOISE_TIMES * noise, REAL_LOG + NOISE_SLOPE * (noise - NOISE_FREE))
-    return np.asarray(np.maximum(REAL_LOG, grown))
+    return np.asarray(np.maximum(REAL_LOG, NOISE_TIMES * noise))
 
 
 def hodges_lehmann(values: Floats) -> Floats:

@@ -30,7 +30,7 @@ from observability.model import LAST_DAY
 from observability.verdicts import Interval, Trend
 
 FALSE_DISCOVERIES = 0.05
-ONSET_NOISE = 0.07  # of the days: above it, the hour at which a change began cannot be told (docs/methods.md)
+ONSET_NOISE = 0.07  # of the days: above it, the hour at which a change began cannot be told (docs/judgement.md)
 
 MIN_TREND_DAYS = 4
 TREND_RISE, VOLATILE_SPREAD = 0.05, 0.10  # over the week; mean distance from the median day
