@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from benchmarks import figures, judgement_weeks
 from benchmarks.event_scoring import Flags
@@ -23,7 +24,8 @@ from observability.model import Array
 RESAMPLES = 10_000
 MIDDLE = (0.025, 0.975)  # the ends of an interval, as quantiles of the resampled figures
 
-Hits = Mapping[str, Flags]
+Rated = NDArray[Any]  # of each window whether, or how much, it counts
+Hits = Mapping[str, Rated]
 """Figure → for each window whether it counts."""
 
 
@@ -85,7 +87,7 @@ def _real_share(found: Sequence[Window]) -> float | None:
     return sum(real) / len(real) if real else None
 
 
-def counted(outcomes: Mapping[str, Sequence[Outcome]]) -> dict[str, Flags]:
+def counted(outcomes: Mapping[str, Sequence[Outcome]]) -> dict[str, Rated]:
     """A change is found where it is real and for more. A false alarm is a real one for the worse: a window counts half
     for either direction that its KPI could have."""
     real = {name: np.array([one.is_real for one in of]) for name, of in outcomes.items()}
@@ -105,7 +107,7 @@ def counted(outcomes: Mapping[str, Sequence[Outcome]]) -> dict[str, Flags]:
     }
 
 
-def as_episodes(found: Sequence[Window]) -> dict[str, Flags]:
+def as_episodes(found: Sequence[Window]) -> dict[str, Rated]:
     """Whether the online detectors, hour by hour from the first of the fifteen days on, alarm on the day of the spike
     of ×2, and whether they do on that day without it."""
     given = {name: [_whole(window, name) for window in found] for name in ("spike", "as_is")}
@@ -148,7 +150,7 @@ def shares(verdicts: Sequence[Verdict]) -> dict[str, float]:
     return {name: count / len(verdicts) for name, count in sorted(Counter(verdicts).items())}
 
 
-def interval(flags: Flags, clusters: np.ndarray[Any, Any], random: np.random.Generator) -> tuple[float, float] | None:
+def interval(flags: Rated, clusters: np.ndarray[Any, Any], random: np.random.Generator) -> tuple[float, float] | None:
     """Between what the rate lies in the middle 95 % of ``RESAMPLES`` draws of as many clusters, each with all of its
     windows; None where there is one cluster, which does not tell. (Field and Welsh, "Bootstrapping clustered data",
     JRSS B 69, 2007.)"""

@@ -177,7 +177,7 @@ def test_a_rollback_says_what_speaks_for_it_and_against_it():
         "likewise p50_latency_ms +31.0 %, real and severe."
     )
     assert found.evidence_for[0] == (
-        "p99_latency_ms +34.0 % (400 → 536 ms) against the week before GA, by weekday: 98 % interval +22.0 to +47.0 %, "
+        "p99_latency_ms +34.0 % (400 → 536 ms) against the week before GA, by weekday: interval +22.0 to +47.0 %, "
         "adjusted p < 0.0001, 168 hours, worth 41 independent ones, 90.0 % seen."
     )
     assert found.evidence_for[1:] == (
