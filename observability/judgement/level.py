@@ -89,7 +89,7 @@ def day_noise(daily: Floats) -> Floats:
     for split in range(1, daily.shape[-1] - 1):
         sides = (daily[..., :split], daily[..., split:])
         residuals = np.concatenate([side - _median(side)[..., np.newaxis] for side in sides], -1)
-        noise = np.fmin(noise, np.where(can_step, STEP_TIMES * _scatter(residuals), np.inf))
+        noise = np.fmin(noise, np.where(can_step, STEP_TIMES * _scatter(residuals), np.nan))
     return np.asarray(np.maximum(NOISE_FLOOR, noise))
 
 
