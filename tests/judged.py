@@ -41,18 +41,18 @@ Value = float | None | Sequence[float | None] | np.ndarray
 """Of a day: a figure for all of its hours, its 24 hours, or nothing."""
 
 
-def kpi(name: str, value: Value, **fields: Any) -> KpiSummary:
+def kpi(name: str, figure: Value, **fields: Any) -> KpiSummary:
     """A day's KPI. Of a share the hours are turned into counts, ``PER_HOUR`` requests in each."""
     unit, direction, category, kind = KPIS.get(name, OTHER)
     about = {"unit": unit, "direction": direction, "category": category, "kind": kind, "coverage": 1.0}
-    if value is None:
+    if figure is None:
         return KpiSummary(**{"value": None, **about, **fields})
-    hours = [value] * 24 if isinstance(value, int | float) else [None if h is None else float(h) for h in value]
+    hours = [figure] * 24 if isinstance(figure, int | float) else [None if h is None else float(h) for h in figure]
     hours = [None if hour is None or math.isnan(hour) else hour for hour in hours]
     known = [hour for hour in hours if hour is not None]
     about |= {"value": sum(known) / len(known) if known else None, "hourly": tuple(hours)}
-    if isinstance(value, int | float):
-        about["value"] = value
+    if isinstance(figure, int | float):
+        about["value"] = figure
     if kind == "ratio":
         about |= _counts(hours, 100.0 if unit == "%" else 1.0)
     return KpiSummary(**{**about, **fields})
@@ -75,12 +75,14 @@ def day(number: int, values: Mapping[str, Value | KpiSummary] | None = None, **f
 
 def days(numbers: Sequence[int], columns: Mapping[str, Any], **fields: Any) -> list[DaySummary]:
     """Of a KPI one value for all days, or a list with each day's."""
-    each = {name: column if _is_by_day(column) else [column] * len(numbers) for name, column in columns.items()}
+    each = {name: _by_day(column, (len(numbers),)) for name, column in columns.items()}
     return [day(n, {name: column[at] for name, column in each.items()}, **fields) for at, n in enumerate(numbers)]
 
 
-def _is_by_day(column: Any) -> bool:
-    return isinstance(column, list) or (isinstance(column, np.ndarray) and column.ndim == 2)
+def _by_day(column: Any, lengths: Sequence[int]) -> list[Any]:
+    """A list of another length is one day's hours."""
+    by_day = isinstance(column, list | np.ndarray) and len(column) in lengths
+    return list(column) if by_day else [column] * lengths[-1]
 
 
 def before(columns: Mapping[str, Any]) -> PreReleaseSummary:
@@ -92,7 +94,7 @@ def analysed(
 ) -> RegressionSummary:
     """KPI → value of every day, or one per day: of the week before GA (None: there is none), and since. Of seven days
     since GA the first is the GA day's too; of eight the first is the GA day's alone."""
-    columns = {name: list(column) if _is_by_day(column) else [column] * 8 for name, column in since.items()}
+    columns = {name: _by_day(column, (7, 8)) for name, column in since.items()}
     columns = {name: column if len(column) == 8 else [column[0], *column] for name, column in columns.items()}
     first, *week = days(range(8), columns)
     return analyse(ga or first, week, None if past is None else before(past), **more)
@@ -122,7 +124,7 @@ def compared(
     found: dict[str, Baseline] = {
         one.name: one for one in baselines(ga, week, PreReleaseSummary(days=tuple(past)) if past else None)
     }
-    held = next(one.kpis[name] for one in since if name in one.kpis)
+    held = next(one.kpis[name] for one in reversed(since) if name in one.kpis)
     load = LOAD_KPI if any(LOAD_KPI in one.kpis for one in since) else None
     return Comparison(name, held, found[baseline], by_number, load)
 

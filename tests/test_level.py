@@ -13,6 +13,7 @@ from observability.judgement.level import Level, began_elsewhere, day_noise, hod
 NAN = math.nan
 LN = math.log
 LEAST = LN(1.1)  # the margin of a KPI without noise
+TIMES, LATE = level.NOISE_TIMES, level.LATE
 SEVERE = LN(1.3)
 PATTERN = 10 + 5 * np.sin(np.arange(24) / 24 * 2 * np.pi)
 
@@ -47,11 +48,10 @@ def test_hodges_lehmann():
     ("noise", "margin"),
     [
         (0.0, LEAST),
-        (0.07, LEAST),  # 1.25 · .07 = .0875
-        (0.08, 0.1),  # 1.25 · .08
-        (0.20, 0.25),
-        (0.22, 0.275),  # beyond ln 1.3 = .262: at this noise nothing passes
-        (3.0, 3.75),
+        (0.07, LEAST),  # 1.2 · .07 = .084, less than .095
+        (0.20, TIMES * 0.20),
+        (0.23, TIMES * 0.23),  # .276, beyond ln 1.3 = .262: at this noise nothing passes
+        (3.0, TIMES * 3.0),
     ],
 )
 def test_margin(noise, margin):
@@ -144,12 +144,12 @@ def test_a_change_that_went_away_does_not_persist():
     ("last", "persists"),
     [
         ((1.5, 1.5), True),
-        ((1.5, 1.25), True),  # (.405 + .223) / 2 = .314, more than half of .405
+        ((1.5, 1.25), True),  # (.405 + .223) / 2 = .314, more than half of ln 1.51 = .412
         ((1.3, 1.2), True),  # (.262 + .182) / 2 = .222
         ((1.2, 1.2), False),  # .182
         ((1.5, 0.9), False),  # (.405 − .105) / 2 = .150
         ((NAN, 1.5), True),
-        ((NAN, 1.0), False),  # days 5 and 7: (.405 + 0) / 2, rounded down below half by no more than the last bit
+        ((NAN, 1.0), False),  # days 5 and 7: (.399 + 0) / 2 = .199, less than .206
         ((NAN, NAN), True),  # days 4 and 5, the last that were seen
         ((1.0, NAN), False),
     ],
@@ -220,12 +220,12 @@ def test_a_jump_needs_four_hours_on_either_side(unseen, late):
 
 
 def test_what_began_elsewhere_needs_a_margin_as_of_twice_the_noise():
-    """Days to and fro by .1 about .2: the noise is .1, the margin 1.25 · .1 = .125, and .2 is beyond it. Without a jump
-    at GA it counts as .2, the margin is 1.25 · .2 = .25, and .2 is within."""
+    """Days to and fro by .1 about .2: the noise is .1, the margin 1.2 · .1 = .12, and .2 is beyond it. Without a jump at
+    GA it counts as .2, the margin is 1.2 · .2 = .24, and .2 is within."""
     daily = np.array([0.3, 0.1] * 4)
     assert judge_level(daily).changed
     found = judge_level(daily, hours([1] * 8))
-    assert (float(found.noise), float(found.margin)) == (pytest.approx(0.1), pytest.approx(0.25))
+    assert (float(found.noise), float(found.margin)) == (pytest.approx(0.1), pytest.approx(TIMES * LATE * 0.1))
     assert not found.changed
     assert judge_level(daily, hours([math.exp(0.2)] * 8)).changed
 
@@ -317,7 +317,7 @@ def level_naive(daily, days):
     centre, noise = centre_naive(daily[1:]), noise_naive(daily)
     if len(known(daily[1:])) < 5:
         return Level(centre, NAN, noise, False, False)
-    margin = max(LN(1.1), 1.25 * (2 * noise if late_naive(days, centre) else noise))
+    margin = max(LN(1.1), TIMES * (LATE * noise if late_naive(days, centre) else noise))
     changed = abs(centre) > margin
     last = mean_naive(known(daily)[-2:])
     return Level(centre, margin, noise, changed, changed and math.copysign(1, centre) * last >= abs(centre) / 2)
@@ -352,5 +352,6 @@ def test_a_batch_is_its_series_one_by_one():
 
 
 def test_the_constants_are_those_of_the_documents():
-    """Drift 10 %, regression 30 %; five of seven days."""
+    """Drift 10 %, regression 30 %; five of seven days. At a noise of .2 a change of 30 % can be called, at .23 not."""
     assert (level.REAL_CHANGE, level.SEVERE_CHANGE, level.MIN_PAIRS) == (0.10, 0.30, 5)
+    assert margin_of(np.array(0.2)) < SEVERE < margin_of(np.array(0.23))

@@ -4,7 +4,7 @@
    Mathematical Statistics 34, 1963). One bad day moves it little, and two of seven not much.
 2. **Noise**: how much the days scatter about their own course, a line or a single step, with the largest distance left
    out. So a ramp, a step that came later and a one-day incident are no noise.
-3. **Margin**: ln 1.10, the documents' drift, or 1.25 times the noise where that is more. The noise counts twice where
+3. **Margin**: ln 1.10, the documents' drift, or 1.15 times the noise where that is more. The noise counts twice where
    the level did not jump at GA, because what began elsewhere is ordinary drift more often than the release.
 4. **Changed** where the centre is beyond the margin, which is where the interval centre ± margin excludes 0. It is an
    interval of ordinary weeks, not of sampling: it says how much the weeks of such a KPI differ anyway.
@@ -29,7 +29,7 @@ REAL_CHANGE = 0.10  # a smaller change is not called, however sure (the document
 SEVERE_CHANGE = 0.30  # and the documents' "regression"
 MIN_PAIRS = 5  # of days 1 to 7
 
-NOISE_TIMES = 1.25
+NOISE_TIMES = 1.15
 NOISE_FLOOR = 0.01
 STEP_TIMES = 2.0  # the scatter about a step is that of the best of several, which flatters
 STEP_DAYS = 7  # fewer are too few to fit a step to
@@ -67,8 +67,8 @@ def judge_level(daily: Floats, hours: Floats | None = None) -> Level:
 def margin_of(noise: Floats) -> Floats:
     """By how much a log ratio must exceed 0, at this noise.
 
-    >>> margin_of(np.array([0.05, 0.2])).round(3).tolist()  # ln 1.1; 1.25 · 0.2
-    [0.095, 0.25]
+    >>> margin_of(np.array([0.05, 0.2])).round(3).tolist()  # ln 1.1; 1.15 · 0.2
+    [0.095, 0.23]
     """
     return np.asarray(np.maximum(REAL_LOG, NOISE_TIMES * noise))
 

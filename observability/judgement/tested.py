@@ -10,7 +10,7 @@ Three tests, by what there is to test:
 * a **single pair of days**: the mean of its 24 paired hourly log ratios at 98 %.
 
 In each, a change is real where it is beyond 10 % (of a share: and beyond the floor), its test says so, and its p,
-adjusted for all KPIs of the service against this baseline, is at most 0.05.
+adjusted for all KPIs of the service against this baseline, is at most 0.10.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from observability.judgement.level import REAL_CHANGE, judge_level
 from observability.model import LAST_DAY
 from observability.verdicts import Interval, Trend
 
-FALSE_DISCOVERIES = 0.05
+FALSE_DISCOVERIES = 0.10
 ONSET_NOISE = 0.07  # of the days: above it, the hour at which a change began cannot be told (docs/judgement.md)
 
 MIN_TREND_DAYS = 4
@@ -78,7 +78,7 @@ def _levels(found: Sequence[Comparison]) -> list[Tested]:
         return []
     daily = np.array([one.daily for one in found])
     levels = judge_level(daily, np.array([one.whole for one in found]) if found[0].baseline.is_before else None)
-    hours = infer_hubers(np.array([log_ratios(one.expected, one.observed)[1:].ravel() for one in found]))
+    hours = infer_hubers(np.array([_paired_hours(one) for one in found]))
     tested = []
     for place, one in enumerate(found):
         margin, n = float(levels.margin[place]), int(hours.n[place])
@@ -100,6 +100,15 @@ def _levels(found: Sequence[Comparison]) -> list[Tested]:
             )
         )
     return tested
+
+
+def _paired_hours(one: Comparison) -> Floats:
+    """Log ratios of the hours of days 1 to 7. Of a share, no bad event before and after is no evidence of a level: what
+    it says depends on how many events there were, and that the counts know."""
+    ratios = log_ratios(one.expected, one.observed)[1:].ravel()
+    if one.counts is None:
+        return ratios
+    return np.where((one.observed[1:].ravel() == 0) & (one.expected[1:].ravel() == 0), np.nan, ratios)
 
 
 def _shares(one: Comparison, counts: tuple[Floats, Floats, Floats, Floats]) -> Tested:
