@@ -48,9 +48,9 @@ def test_hodges_lehmann():
     ("noise", "margin"),
     [
         (0.0, LEAST),
-        (0.07, LEAST),  # 1.2 · .07 = .084, less than .095
+        (0.07, LEAST),  # 1.15 · .07 = .081, less than .095
         (0.20, TIMES * 0.20),
-        (0.23, TIMES * 0.23),  # .276, beyond ln 1.3 = .262: at this noise nothing passes
+        (0.23, TIMES * 0.23),  # .2645, beyond ln 1.3 = .2624: at this noise nothing passes
         (3.0, TIMES * 3.0),
     ],
 )
@@ -220,8 +220,8 @@ def test_a_jump_needs_four_hours_on_either_side(unseen, late):
 
 
 def test_what_began_elsewhere_needs_a_margin_as_of_twice_the_noise():
-    """Days to and fro by .1 about .2: the noise is .1, the margin 1.2 · .1 = .12, and .2 is beyond it. Without a jump at
-    GA it counts as .2, the margin is 1.2 · .2 = .24, and .2 is within."""
+    """Days to and fro by .1 about .2: the noise is .1, the margin 1.15 · .1, and .2 is beyond it. Without a jump
+    at GA it counts as .2, the margin is 1.15 · .2 = .23, and .2 is within."""
     daily = np.array([0.3, 0.1] * 4)
     assert judge_level(daily).changed
     found = judge_level(daily, hours([1] * 8))

@@ -553,33 +553,50 @@ def analysed(past, week, ga=()):
 
 def test_a_day_of_more_than_half_maintenance_is_not_paired():
     found = analysed({}, {3: [(0, 13)], 5: [(0, 24)]})
-    assert row(found, "overall_error_rate").n == row(found, "db_connections").n == 5
-    assert row(found, "overall_error_rate").coverage == 1.0
+    errors, sessions = row(found, "overall_error_rate"), row(found, "db_connections")
+    assert errors.days == sessions.days == 5
+    assert (sessions.n, errors.n) == (5 * 24, 2 * 5 * 24)  # pairs of hours; hours of both sides
+    assert errors.coverage == 1.0
     assert [text for text in found.warnings if "maintenance" in text] == [
         "More than half of day 3 is maintenance, so it was not compared.",
         "More than half of day 5 is maintenance, so it was not compared.",
     ]
 
 
-def test_what_runs_with_the_clock_is_paired_with_days_of_the_same_hours_only():
+def test_what_runs_with_the_clock_is_compared_over_the_hours_that_both_days_have():
+    """Without its night the week has 82 sessions on average, the week before 70; of the same hours it has 82 too."""
     nights = {n: [(0, 4)] for n in range(1, 8)}
-    found = analysed({}, nights)
+    for past in ({}, {n: [(0, 4)] for n in range(-7, 0)}):
+        found = analysed(past, nights)
+        sessions, errors = row(found, "db_connections"), row(found, "overall_error_rate")
+        assert (sessions.days, sessions.n, sessions.change, sessions.verdict) == (7, 7 * 20, 0.0, "pass")
+        assert sessions.current_value == pytest.approx((4 * 10 + 16 * 100) / 20)
+        assert (errors.days, errors.real, errors.verdict) == (7, False, "pass")
+    assert row(analysed({}, {}, ga=[(0, 4)]), "db_connections", "ga_day").verdict == "pass"
+
+
+MORNINGS = {n: [(0, 7)] for n in range(-7, 0)}
+
+
+def test_what_runs_with_the_clock_needs_half_a_day_of_the_same_hours():
+    """Seven hours of the days before and six others of the days since are maintenance: eleven are left of both."""
+    evenings = {n: [(12, 18)] for n in range(1, 8)}
+    found = analysed(MORNINGS, evenings, ga=[(12, 18)])
     sessions, errors = row(found, "db_connections"), row(found, "overall_error_rate")
-    assert (sessions.n, sessions.real, sessions.verdict) == (0, None, "inconclusive")
+    assert (sessions.days, sessions.real, sessions.verdict) == (0, None, "inconclusive")
     assert sessions.why == (
         "No day has a partner in the week before GA; "
         "of 7 days, other hours than of the partner were seen outside maintenance."
     )
-    assert (errors.n, errors.real, errors.verdict) == (7, False, "pass")
-    both = row(analysed({n: [(0, 4)] for n in range(-7, 0)}, nights), "db_connections")
-    assert (both.n, both.real, both.change) == (7, False, 0.0)
-    few = row(analysed({}, {n: [(0, 4)] for n in (1, 2, 3)}), "db_connections")
-    assert few.n == 4
+    assert (errors.days, errors.verdict) == (7, "pass")
+    few = row(analysed(MORNINGS, {n: [(12, 18)] for n in (1, 2, 3)}), "db_connections")
+    assert (few.days, few.change) == (4, 0.0)
     assert few.obstacle == (
-        "fewer than 5 days have a partner in the week before GA; "
+        "fewer than 5 days compare with the week before GA; "
         "of 3 days, other hours than of the partner were seen outside maintenance"
     )
-    assert row(analysed({}, {}, ga=[(0, 4)]), "db_connections", "ga_day").verdict == "inconclusive"
+    one_less = analysed(MORNINGS, {n: [(12, 17)] for n in range(1, 8)})  # twelve are left
+    assert row(one_less, "db_connections").verdict == "pass"
 
 
 # Anomalies and health.

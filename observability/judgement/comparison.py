@@ -393,7 +393,8 @@ def _log_ratio(before: float, after: float) -> float:
     if before == after:
         return 0.0
     if before > 0 and after > 0:
-        return math.log(after / before)
+        quotient = after / before
+        return math.log(quotient) if 0 < quotient < math.inf else math.log(after) - math.log(before)
     return math.copysign(math.inf, after - before)
 
 
