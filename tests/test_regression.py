@@ -428,6 +428,8 @@ def test_named_baselines_and_a_good_day_inform():
     assert row(summary, LATENCY, "v1").role == "informs"
     assert row(summary, LATENCY, "v1").onset is not None
     assert summary.rollback_recommendation.should_rollback is False
+    pinned = row(analysed({LATENCY: 100.0}, {LATENCY: 100.0}, good_day=3), LATENCY, "good_day")
+    assert (pinned.verdict, pinned.days) == ("pass", 6)  # not with itself
     absent = analysed({LATENCY: 100.0}, {LATENCY: [100.0] * 7 + [None]}, good_day=7)
     assert row(absent, LATENCY, "good_day").verdict == "no data"
 
