@@ -71,7 +71,10 @@ class Regression(Part):
     )
     baseline_at_least: bool = Field(default=False, description="the value is a lower bound: beyond the buckets")
     current_at_least: bool = Field(default=False, description="the value is a lower bound: beyond the buckets")
-    persists: bool | None = Field(default=None, description="whether each of the last two days that were seen shows it")
+    persists: bool | None = Field(default=None, description="whether each of the last two days shows half of it or more")
+    last_change: float | None = Field(
+        default=None, description="relative change of the last day that was compared; 0 below the floor"
+    )
     obstacle: str | None = Field(default=None, description="what kept the change from being judged")
     interval: Interval | None = Field(
         default=None,
@@ -87,7 +90,7 @@ class Regression(Part):
     days: int | None = Field(default=None, description="days that were compared")
     trend: Trend | None = Field(default=None, description="of the days since GA")
     slope_per_day: float | None = Field(default=None, description="of that trend, relative to the baseline")
-    onset: Instant | None = Field(default=None, description="when a real change began")
+    onset: Instant | None = Field(default=None, description="when a real change began; it may be before GA")
     ended: Instant | None = Field(default=None, description="when it went away; None: it was there at the end")
     coverage: Share | None = None
     verdict: Verdict = "inconclusive"

@@ -1,39 +1,42 @@
-"""One KPI of the week against one baseline: paired days and hours, their changes, what keeps them from being compared.
-
-Everything is in the KPI's *badness*: its value, or of a share of good events the share of bad ones, because
-99.9 → 99.0 % is a drift of 0.9 % and ten times the errors.
-"""
+"""One KPI of the week against one baseline: paired days and hours, and their changes, in the KPI's badness."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from statistics import median
 
 import numpy as np
-from numpy.typing import NDArray
 
 from observability.artifacts import DaySummary, KpiSummary
 from observability.comparable import HOURS, WITH_THE_CLOCK, has_same_hours, is_mostly_judged
-from observability.definitions import Direction, Kind
+from observability.definitions import Kind
+from observability.judgement.badness import (
+    NOTHING,
+    Matrix,
+    bad_hours,
+    bad_value,
+    events,
+    is_good_share,
+    log_ratio,
+    middle,
+    padded,
+    relative,
+    relative_change,
+    whole_of,
+)
 from observability.judgement.baseline import Baseline, Days
-from observability.judgement.level import REAL_CHANGE, hodges_lehmann
+from observability.judgement.level import REAL_CHANGE, hodges_lehmann, is_beyond
 from observability.judgement.load import AtLoad, Paired, at_load, dependence
 from observability.judgement.summary import worse
 from observability.model import DAYS_BEFORE, LAST_DAY
 
 MIN_COVERAGE = 0.5  # a day of which less was seen is not compared
 MIN_HOURS = 12  # of a day that both sides must have
-WHOLE_DAY_S = 86_400
 LAST_BIT = 1 - 1e-9  # 100 − 99.9 is a little less than 0.1
-MOST_LOG = 700.0  # of a ratio: beyond, its exponential is no float
-
-Matrix = NDArray[np.float64]
-
-NOTHING: Matrix = np.full(HOURS, np.nan)
 ALL_DAYS = range(-DAYS_BEFORE, LAST_DAY + 1)
 
 
@@ -61,18 +64,20 @@ class Comparison:
 
     @cached_property
     def before(self) -> float | None:
-        return middle(kpi.value for kpi in self._past)
+        return middle(kpi.value for kpi in self.past)
 
     @cached_property
     def after(self) -> float | None:
-        return middle(kpi.value for kpi in self._now)
+        return middle(kpi.value for kpi in self.now)
 
     @cached_property
-    def _past(self) -> list[KpiSummary]:
+    def past(self) -> list[KpiSummary]:
+        """Of the baseline's days, those with a value of which enough was seen."""
         return self._seen(self.baseline.days)
 
     @cached_property
-    def _now(self) -> list[KpiSummary]:
+    def now(self) -> list[KpiSummary]:
+        """Of the days after the GA day."""
         return self._seen(self._week)
 
     @property
@@ -104,7 +109,7 @@ class Comparison:
     def _compares(self, pair: Pair) -> bool:
         if self.kpi.kind not in WITH_THE_CLOCK or has_same_hours(pair.partner, pair.day, self.name):
             return True
-        before, after = (_padded(day.kpis[self.name].hourly) for day in (pair.partner, pair.day))
+        before, after = (padded(day.kpis[self.name].hourly) for day in (pair.partner, pair.day))
         return int((~np.isnan(before) & ~np.isnan(after)).sum()) >= MIN_HOURS
 
     # Hour by hour; rows of 24 hours by the number of the day since GA, NaN where there is no pair or no data
@@ -158,7 +163,7 @@ class Comparison:
             list({id(pair.partner): pair.partner for pair in self.pairs}.values()),
             [pair.day for pair in self.pairs if pair.number > 0],
         )
-        found = [self._events(days) for days in sides]
+        found = [events([day.kpis[self.name] for day in days]) for days in sides]
         if any(np.isnan(total).all() for _, total in found):
             return None
         return (*found[0], *found[1])
@@ -185,9 +190,9 @@ class Comparison:
         for pair in self.pairs:
             n = pair.number
             if self._is_as_measured and (self.kpi.kind not in WITH_THE_CLOCK or not hours[n]):
-                found[n] = _log_ratio(*self._bad(pair))
+                found[n] = log_ratio(*self._bad(pair))
             elif hours[n]:
-                found[n] = _log_ratio(before[n], after[n])
+                found[n] = log_ratio(before[n], after[n])
         return found
 
     @cached_property
@@ -209,12 +214,7 @@ class Comparison:
             counted = self._centre([self._plain[number] for number in self.numbers])
         if counted is None or math.isfinite(counted):
             return None if counted is None else relative(counted)
-        return _relative(*(median(side) for side in zip(*map(self._bad, self._after_ga), strict=True)))
-
-    @property
-    def has_ratio(self) -> bool:
-        """Whether the change is one of ratios: nothing of it from, to or below 0. Shares of events need none."""
-        return self.kpi.kind == Kind.RATIO or self.is_finite
+        return relative_change(*(median(side) for side in zip(*map(self._bad, self._after_ga), strict=True)))
 
     @property
     def is_finite(self) -> bool:
@@ -232,7 +232,7 @@ class Comparison:
         """Of a share of events: the median of the days' differences of the bad share, in percentage points."""
         if self.kpi.kind != Kind.RATIO:
             return None
-        return middle(100 / self._whole * (after - before) for before, after in map(self._bad, self._after_ga))
+        return middle(100 / whole_of(self.kpi) * (after - before) for before, after in map(self._bad, self._after_ga))
 
     @cached_property
     def _after_ga(self) -> list[Pair]:
@@ -248,12 +248,6 @@ class Comparison:
             return None
         return first.window.start - first.day_number * (first.window.end - first.window.start)
 
-    @property
-    def is_rehearsed(self) -> bool:
-        """Whether the days were shortened."""
-        windows = [day.window for day in self.since.values() if day.window is not None]
-        return any(window.seconds < WHOLE_DAY_S for window in windows)
-
     @cached_property
     def floor(self) -> float | None:
         """Percentage points by which a share of events must move to have moved; None for anything else."""
@@ -266,7 +260,7 @@ class Comparison:
     def below_floor(self) -> bool:
         """Whether the change is beyond 10 %, and of too small a part of all events to count."""
         counted = middle(self.ratios[number] for number in self.numbers)
-        return self.floor is not None and counted == 0 and self.change is not None and abs(self.change) > REAL_CHANGE
+        return self.floor is not None and counted == 0 and self.change is not None and is_beyond(self.change)
 
     @property
     def is_worse(self) -> bool:
@@ -285,38 +279,16 @@ class Comparison:
     @cached_property
     def good_share(self) -> bool:
         """Whether the KPI is a share of good events, of which the bad share is compared."""
-        return self.kpi.kind == Kind.RATIO and self.kpi.direction is Direction.HIGHER_IS_BETTER
-
-    @cached_property
-    def odd_unit(self) -> str | None:
-        """A unit of some days of the baseline, or of the week, that is not the last day's."""
-        return next((kpi.unit for kpi in (*self._past, *self._now) if kpi.unit != self.kpi.unit), None)
-
-    @cached_property
-    def odd_bounds(self) -> list[float]:
-        """Finite bucket bounds that some of the compared days have and others lack: their quantiles do not compare."""
-        days: list[set[float]] = [
-            set(map(float, kpi.buckets)) for side in self._sides for kpi in side if kpi.buckets is not None
-        ]
-        return sorted(days[0].union(*days) - days[0].intersection(*days) - {math.inf}) if days else []
-
-    @cached_property
-    def beyond(self) -> list[float]:
-        """Of the days on which the quantile lies beyond the buckets: the value that it is at least. Empty where that
-        does not matter, because the change is for the worse already with the least that it can be."""
-        past, week = ([kpi.value for kpi in side if kpi.at_least and kpi.value is not None] for side in self._sides)
-        if not past and self.is_worse and self.change is not None and abs(self.change) > REAL_CHANGE:
-            return []
-        return past + week
+        return is_good_share(self.kpi)
 
     @property
     def before_at_least(self) -> bool:
         """Whether the figure before is only a lower bound: one of the days is, and lies no higher."""
-        return _is_bound(self._past, self.before)
+        return _is_bound(self.past, self.before)
 
     @property
     def after_at_least(self) -> bool:
-        return _is_bound(self._now, self.after)
+        return _is_bound(self.now, self.after)
 
     @property
     def coverage(self) -> float | None:
@@ -327,7 +299,8 @@ class Comparison:
     # How
 
     @cached_property
-    def _sides(self) -> tuple[list[KpiSummary], list[KpiSummary]]:
+    def sides(self) -> tuple[list[KpiSummary], list[KpiSummary]]:
+        """The KPI on the partners' days, each once, and on those after the GA day that are compared."""
         past = {id(pair.partner): pair.partner for pair in self._after_ga}  # one may be the partner of all days
         return [day.kpis[self.name] for day in past.values()], [pair.day.kpis[self.name] for pair in self._after_ga]
 
@@ -339,83 +312,22 @@ class Comparison:
     def _seen(self, days: Iterable[DaySummary]) -> list[KpiSummary]:
         return [kpi for kpi in map(self._of, days) if kpi is not None]
 
-    @property
-    def _whole(self) -> float:
-        return 100.0 if self.kpi.unit.startswith("%") else 1.0
-
     def _bad(self, pair: Pair) -> tuple[float, float]:
-        """The two values; of a share of good events, the two shares of bad ones."""
-        before, after = (day.kpis[self.name].value for day in (pair.partner, pair.day))
-        assert before is not None  # days without a value are in no pair
-        assert after is not None
-        return (self._whole - before, self._whole - after) if self.good_share else (before, after)
+        return bad_value(pair.partner.kpis[self.name]), bad_value(pair.day.kpis[self.name])
 
     def _is_below_floor(self, pair: Pair) -> bool:
         past, now = self._bad(pair)
-        return self.floor is not None and abs(now - past) < self._whole * self.floor / 100 * LAST_BIT
+        return self.floor is not None and abs(now - past) < whole_of(self.kpi) * self.floor / 100 * LAST_BIT
 
     def _badness(self, day: DaySummary) -> Matrix:
-        hours = _padded(day.kpis[self.name].hourly)
-        return self._whole - hours if self.good_share else hours
+        return bad_hours(day.kpis[self.name])
 
     def _loads(self, day: DaySummary) -> Matrix:
-        return _padded(day.kpis[self.load].hourly) if self.load is not None and self.load in day.kpis else NOTHING
+        return padded(day.kpis[self.load].hourly) if self.load is not None and self.load in day.kpis else NOTHING
 
     def _by_number(self, rows: Mapping[int, Matrix]) -> Matrix:
         return np.array([rows.get(number, NOTHING) for number in range(LAST_DAY + 1)])
 
-    def _events(self, days: Sequence[DaySummary]) -> tuple[Matrix, Matrix]:
-        """Bad and all events by hour, shape (days, 24) each."""
-        found = [day.kpis[self.name] for day in days]
-        part = np.array([_padded(kpi.hourly_numerator) for kpi in found]).reshape(-1, HOURS)
-        total = np.array([_padded(kpi.hourly_denominator) for kpi in found]).reshape(-1, HOURS)
-        counts_bad = [_counts_value(kpi) != self.good_share for kpi in found]
-        rest = np.maximum(total - part, 0.0)  # two counters are not read in the same instant
-        return np.where(np.array(counts_bad)[:, np.newaxis], part, rest), total
-
-
-def _counts_value(kpi: KpiSummary) -> bool:
-    """Whether the numerator counts what the value is a share of, and not what is left: whichever is nearer, because the
-    value of a median day is not that of its counts."""
-    if kpi.value is None or kpi.numerator is None or not kpi.denominator:
-        return True
-    share = kpi.value / (100.0 if kpi.unit.startswith("%") else 1.0)
-    counted = kpi.numerator / kpi.denominator
-    return abs(share - counted) <= abs(share - (1.0 - counted))
-
-
-def _padded(hours: Sequence[float | None]) -> Matrix:
-    return np.array(hours, dtype=np.float64) if hours else NOTHING  # None becomes NaN
-
-
-def _log_ratio(before: float, after: float) -> float:
-    """0 where both are nothing; infinite where one is, or where they lie on different sides of 0."""
-    if before == after:
-        return 0.0
-    if before > 0 and after > 0:
-        quotient = after / before
-        return math.log(quotient) if 0 < quotient < math.inf else math.log(after) - math.log(before)
-    return math.copysign(math.inf, after - before)
-
 
 def _is_bound(days: Iterable[KpiSummary], level: float | None) -> bool:
     return any(kpi.at_least and kpi.value is not None and level is not None and kpi.value <= level for kpi in days)
-
-
-def _relative(before: float, after: float) -> float:
-    """Where there is no ratio; infinite from nothing to something."""
-    if before == after:
-        return 0.0
-    return math.copysign(math.inf, after - before) if before == 0 else (after - before) / abs(before)
-
-
-def relative(log_ratio: float) -> float:
-    """A log ratio as a relative change, 0.1 = 10 % more."""
-    return math.expm1(min(log_ratio, MOST_LOG))
-
-
-def middle(values: Iterable[float | None]) -> float | None:
-    """The median of what is known; None where nothing is."""
-    known = [value for value in values if value is not None]
-    found = median(known) if known else None
-    return 0.0 if found is not None and math.isnan(found) else found  # half of them from 0 up, half from 0 down

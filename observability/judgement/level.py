@@ -38,6 +38,7 @@ JUMP_HOURS = 12
 MIN_AROUND = 4  # hours seen on each side of a day's border
 
 REAL_LOG = math.log1p(REAL_CHANGE)
+LAST_BIT = 1e-9
 TO_SIGMA = 1.4826  # from the median absolute deviation, for normal values
 
 
@@ -59,9 +60,14 @@ def judge_level(daily: Floats, hours: Floats | None = None) -> Level:
     late = False if hours is None else began_elsewhere(hours, centre)
     enough = np.isfinite(daily[..., 1:]).sum(-1) >= MIN_PAIRS
     margin = np.where(enough, margin_of(np.where(late, LATE, 1.0) * noise), np.nan)
-    changed = enough & (np.abs(centre) > margin)
+    changed = enough & (np.abs(centre) > margin + LAST_BIT)
     persists = changed & (np.sign(centre) * _mean(_last(daily, 2)) >= np.abs(centre) / 2)
     return Level(centre, margin, noise, changed, persists)
+
+
+def is_beyond(change: float) -> bool:
+    """Whether a relative change is more than 10 %; 100 to 110 is not, whatever its last bit says."""
+    return abs(change) > REAL_CHANGE + LAST_BIT
 
 
 def margin_of(noise: Floats) -> Floats:

@@ -7,15 +7,15 @@ from datetime import datetime, timedelta
 
 from observability.artifacts import Severity, Verdict
 from observability.comparable import HOURS
-from observability.definitions import Direction, Kind
+from observability.definitions import Direction
 from observability.judgement.comparison import Comparison
-from observability.judgement.level import MIN_PAIRS, REAL_CHANGE, SEVERE_CHANGE
+from observability.judgement.level import REAL_CHANGE, SEVERE_CHANGE, is_beyond
+from observability.judgement.obstacles import is_from_zero, other_hours
 from observability.judgement.summary import LARGE_DRIFT_PERCENT, UNEXPECTED_DRIFT_PERCENT, drift_percent
 from observability.judgement.tested import Tested, course, onset
 from observability.units import format_change, format_value
 from observability.verdicts import Regression
 
-MOST_BOUNDS = 3  # named in a sentence
 WHOLE_DAY = timedelta(days=1)
 
 
@@ -28,7 +28,7 @@ def row_of(found: Comparison, tested: Tested, service: str) -> Regression:
     began, ended = _when(found, tested) if real else (None, None)
     return Regression(
         metric_name=found.name,
-        severity="medium" if _is_from_zero(found) else _severity(found.size_percent),
+        severity="medium" if is_from_zero(found) else _severity(found.size_percent),
         category=kpi.category,
         impact=_impact(found),
         baseline_value=found.before,
@@ -73,48 +73,9 @@ def _finite(value: float | None) -> float | None:
 
 
 def _obstacle(found: Comparison, tested: Tested) -> str | None:
-    """What keeps a change from being judged; None where nothing does, or where there is no change."""
-    if found.change is None:
-        return None
-    if found.odd_unit is not None:
-        return f"some days are in {found.odd_unit or 'no unit'}, and some in {found.kpi.unit or 'no unit'}"
-    if found.odd_bounds:
-        return _odd_bounds(found)
-    if found.beyond:
-        days = f"{len(found.beyond)} day{'s' if len(found.beyond) != 1 else ''}"
-        bound = format_value(max(found.beyond), found.kpi.unit)
-        return f"it lies beyond the last bucket bound of {bound} on {days}, so nobody knows how high"
-    if isinstance(found.at_load, str):
-        return found.at_load
-    if _is_from_zero(found):
-        return "a baseline of 0 does not say how much is much"
-    if not found.has_ratio:
-        return "some days are 0 or below, and have no ratio to judge by"
-    if found.is_rehearsed:
-        return "the days were shortened, and the rule was measured on whole days"
-    if not found.baseline.is_one_pair and len(found.numbers) < MIN_PAIRS:
-        return f"fewer than {MIN_PAIRS} days compare with {found.baseline.about}{_other_hours(found)}"
-    if tested.p is None:
+    if tested.obstacle is None and found.change is not None and tested.p is None:
         return "the summaries hold too few hourly values to test it"
-    return None
-
-
-def _other_hours(found: Comparison) -> str:
-    days = found.of_other_hours
-    text = f"; of {days} day{'s' if days != 1 else ''}, other hours than of the partner were seen outside maintenance"
-    return text if days else ""
-
-
-def _is_from_zero(found: Comparison) -> bool:
-    """Whether nothing says how large the change is: from 0, and without the floor that shares of events have."""
-    return found.change is not None and math.isinf(found.change) and found.kpi.kind != Kind.RATIO
-
-
-def _odd_bounds(found: Comparison) -> str:
-    bounds = [f"{bound:g}" for bound in found.odd_bounds[:MOST_BOUNDS]]
-    more = f" and {len(found.odd_bounds) - MOST_BOUNDS} more" if len(found.odd_bounds) > MOST_BOUNDS else ""
-    named = f"bounds {', '.join(bounds)}{more} are" if len(found.odd_bounds) > 1 else f"bound {bounds[0]} is"
-    return f"the histogram's buckets changed (the {named} not there on all days), so the quantiles do not compare"
+    return tested.obstacle
 
 
 def _judge(found: Comparison, tested: Tested, obstacle: str | None) -> tuple[bool | None, Verdict, str]:
@@ -125,7 +86,7 @@ def _judge(found: Comparison, tested: Tested, obstacle: str | None) -> tuple[boo
         note = f" ({found.baseline.note})" if found.before is None and found.baseline.note else ""
         return None, "no data", f"There is no data for {side}{note}."
     if found.change is None:
-        return None, "inconclusive", f"No day has a partner in {about}{_other_hours(found)}."
+        return None, "inconclusive", f"No day has a partner in {about}{other_hours(found)}."
     moved = _moved(found, tested if obstacle is None else Tested())
     if obstacle is not None:
         return None, "inconclusive", f"{moved}; {obstacle}."
@@ -147,7 +108,7 @@ def _of_real(found: Comparison, moved: str) -> tuple[bool, Verdict, str]:
 def _of_unreal(found: Comparison, tested: Tested, moved: str) -> tuple[Verdict, str]:
     """Large and not significant is no pass; nor is a small change where a severe one would not have been seen."""
     assert found.change is not None
-    if abs(found.change) > REAL_CHANGE:
+    if is_beyond(found.change):
         if tested.beyond:
             return "inconclusive", f"{moved}: large, and with p {_p(tested)} for so many KPIs not significant."
         return "inconclusive", f"{moved}: large, not significant; {_least(found, tested)}."
@@ -160,8 +121,9 @@ def _would_show(found: Comparison, tested: Tested) -> bool:
     """Whether a severe worsening would have been called; of a share, whether what it can be is below the floor."""
     if tested.points_interval is not None and found.floor is not None:
         low, high = tested.points_interval
-        end = high if found.is_worse_by(1.0) else None if low is None else -low
-        if end is not None and end <= found.floor:
+        ends = [high] if found.is_worse_by(1.0) else []
+        ends += [None if low is None else -low] if found.is_worse_by(-1.0) else []
+        if all(end is not None and end <= found.floor for end in ends):
             return True
     return tested.detectable is not None and tested.detectable <= SEVERE_CHANGE
 

@@ -22,10 +22,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from observability.judgement.comparison import Comparison, relative
+from observability.judgement.badness import log_ratios, relative
+from observability.judgement.comparison import Comparison
 from observability.judgement.exact import compare_shares, theil_sen
 from observability.judgement.inference import adjusted, infer_hubers, infer_mean, locate_change
-from observability.judgement.level import REAL_CHANGE, judge_level
+from observability.judgement.level import REAL_CHANGE, is_beyond, judge_level
+from observability.judgement.obstacles import obstacle_of
 from observability.model import LAST_DAY
 from observability.verdicts import Interval, Trend
 
@@ -52,6 +54,7 @@ class Tested:
     beyond: bool | None = None  # what the test says by itself, before the correction for many; None: no test was made
     persists: bool | None = None
     noise: float | None = None
+    obstacle: str | None = None  # what keeps the change from being judged; such a row counts for no correction
 
     @property
     def real(self) -> bool | None:
@@ -68,8 +71,12 @@ def examine(found: Sequence[Comparison]) -> list[Tested]:
             tested[place] = _either(_shares(comparison, comparison.counts), tested[place])
         elif comparison.baseline.is_one_pair:
             tested[place] = _one_pair(comparison)
-    corrected = adjusted([one.p for one in tested])
-    return [replace(one, p_adjusted=p) for one, p in zip(tested, corrected, strict=True)]
+    obstacles = [obstacle_of(comparison) for comparison in found]
+    judged = [one.p if obstacle is None else None for one, obstacle in zip(tested, obstacles, strict=True)]
+    return [
+        replace(one, obstacle=obstacle, p_adjusted=p)
+        for one, obstacle, p in zip(tested, obstacles, adjusted(judged), strict=True)
+    ]
 
 
 def _levels(found: Sequence[Comparison]) -> list[Tested]:
@@ -126,7 +133,7 @@ def _shares(one: Comparison, counts: tuple[Floats, Floats, Floats, Floats]) -> T
         interval=interval,
         points_interval=_holding(one.points, found.points_low, found.points_high),
         detectable=_half_width(interval),
-        beyond=abs(one.change) > REAL_CHANGE and not one.below_floor,
+        beyond=is_beyond(one.change) and not one.below_floor and _excludes_none(low, high),
         persists=_persists(one),
     )
 
@@ -152,15 +159,18 @@ def _one_pair(one: Comparison) -> Tested:
     if found.p is None or found.low is None or found.high is None or one.change is None:
         return Tested(n=found.n)
     interval = _holding(one.change, relative(found.low), relative(found.high))
-    excludes = found.low > 0 or found.high < 0
     return Tested(
         p=found.p,
         n=found.n,
         n_effective=found.n_effective,
         interval=interval,
         detectable=_half_width(interval),
-        beyond=excludes and abs(one.change) > REAL_CHANGE and not one.below_floor,
+        beyond=_excludes_none(found.low, found.high) and is_beyond(one.change) and not one.below_floor,
     )
+
+
+def _excludes_none(low: float | None, high: float | None) -> bool:
+    return (low is not None and low > 0) or (high is not None and high < 0)
 
 
 def _holding(value: float | None, low: float | None, high: float | None) -> Interval:
@@ -187,13 +197,6 @@ def _persists(one: Comparison) -> bool | None:
         return all(ratio == math.inf for ratio in last)
     centre = math.log1p(one.change) if one.change > -1 else -math.inf
     return math.copysign(1.0, centre) * sum(last) / len(last) >= abs(centre) / 2  # NaN, from ∞ − ∞, is not
-
-
-def log_ratios(expected: Floats, observed: Floats) -> Floats:
-    """Hour by hour: 0 where both are 0, NaN where one is, or is negative, or is not known."""
-    positive = (expected > 0) & (observed > 0)
-    ratio = np.log(np.where(positive, observed, 1.0)) - np.log(np.where(positive, expected, 1.0))
-    return np.where(positive | ((expected == 0) & (observed == 0)), ratio, np.nan)
 
 
 def onset(one: Comparison, tested: Tested) -> tuple[int, int | None] | None:
