@@ -56,6 +56,7 @@ class KpiSummary(Part):
     min: float | None = None
     max: float | None = None
     hourly: tuple[float | None, ...] = ()
+    counts_bad: bool | None = Field(default=None, description="of a ratio: whether the numerator counts bad events")
     hourly_numerator: tuple[float | None, ...] = Field(
         default=(), description="of a ratio: the numerator's count in each 24th of the day, None without data"
     )

@@ -71,7 +71,7 @@ class Regression(Part):
     )
     baseline_at_least: bool = Field(default=False, description="the value is a lower bound: beyond the buckets")
     current_at_least: bool = Field(default=False, description="the value is a lower bound: beyond the buckets")
-    persists: bool | None = Field(default=None, description="whether each of the last two days shows half of it or more")
+    persists: bool | None = Field(default=None, description="whether each of the last two days shows half of it")
     last_change: float | None = Field(
         default=None, description="relative change of the last day that was compared; 0 below the floor"
     )

@@ -44,18 +44,20 @@ def events(days: Sequence[KpiSummary]) -> tuple[Matrix, Matrix]:
     """Of a share of events: bad and all events by hour, shape (days, 24) each."""
     part = np.array([padded(kpi.hourly_numerator) for kpi in days]).reshape(-1, HOURS)
     total = np.array([padded(kpi.hourly_denominator) for kpi in days]).reshape(-1, HOURS)
-    counts_bad = np.array([_counts_value(kpi) != is_good_share(kpi) for kpi in days], dtype=np.bool_)
+    counts_bad = np.array([_counts_bad(kpi) for kpi in days], dtype=np.bool_)
     rest = np.maximum(total - part, 0.0)  # two counters are not read in the same instant
     return np.where(counts_bad[:, np.newaxis], part, rest), total
 
 
-def _counts_value(kpi: KpiSummary) -> bool:
-    """Whether the numerator counts what the value is a share of, and not what is left: whichever is nearer, because the
-    value of a median day is not that of its counts."""
+def _counts_bad(kpi: KpiSummary) -> bool:
+    """Files that do not say it are asked what is nearer to the value: what the numerator counts, or what is left."""
+    if kpi.counts_bad is not None:
+        return kpi.counts_bad
     if kpi.value is None or kpi.numerator is None or not kpi.denominator:
-        return True
+        return not is_good_share(kpi)
     share, counted = kpi.value / whole_of(kpi), kpi.numerator / kpi.denominator
-    return abs(share - counted) <= abs(share - (1.0 - counted))
+    is_of_value = abs(share - counted) <= abs(share - (1.0 - counted))
+    return is_of_value != is_good_share(kpi)
 
 
 def padded(hours: Sequence[float | None]) -> Matrix:

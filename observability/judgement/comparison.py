@@ -77,8 +77,9 @@ class Comparison:
 
     @cached_property
     def now(self) -> list[KpiSummary]:
-        """Of the days after the GA day."""
-        return self._seen(self._week)
+        """Of the days after the GA day, those that the baseline speaks of."""
+        week = self.baseline.partners if self.baseline.is_one_pair else self.since
+        return self._seen([self.since[number] for number in week if number > 0])
 
     @property
     def _week(self) -> list[DaySummary]:
@@ -206,15 +207,45 @@ class Comparison:
         return np.where(np.isfinite(found), found, np.nan)
 
     @cached_property
-    def change(self) -> float | None:
-        """The relative change over days 1 to 7: of what counts as a change, or where nothing does of what there is;
-        infinite from nothing to something."""
+    def log_change(self) -> float | None:
+        """Of days 1 to 7: of what counts as a change, or where nothing does of what there is. Infinite where half of
+        the days are from or to nothing."""
         counted = self._centre([self.ratios[number] for number in self.numbers])
-        if counted == 0:
-            counted = self._centre([self._plain[number] for number in self.numbers])
-        if counted is None or math.isfinite(counted):
-            return None if counted is None else relative(counted)
+        return self._centre([self._plain[number] for number in self.numbers]) if counted == 0 else counted
+
+    @cached_property
+    def change(self) -> float | None:
+        """The same as a relative change; infinite from nothing to something."""
+        if self.log_change is None or math.isfinite(self.log_change):
+            return None if self.log_change is None else relative(self.log_change)
         return relative_change(*(median(side) for side in zip(*map(self._bad, self._after_ga), strict=True)))
+
+    @property
+    def last_ratio(self) -> float | None:
+        """Of the last day that is compared, 0 below the floor."""
+        return self.ratios[self.numbers[-1]] if self.numbers else None
+
+    @cached_property
+    def pooled(self) -> tuple[float, float] | None:
+        """Of a share of events: that of the bad ones among all that were counted, before and after, in its unit."""
+        if self.counts is None:
+            return None
+        bad, total, bad_after, total_after = (float(np.nansum(side)) for side in self.counts)
+        whole = whole_of(self.kpi)
+        return (whole * bad / total, whole * bad_after / total_after) if total > 0 and total_after > 0 else None
+
+    @property
+    def is_uneven(self) -> bool:
+        """Whether the week's share of bad events moved for the worse, by more than 10 % and the floor, and the median
+        day's did not: then some days are bad and others are not."""
+        if self.pooled is None or self.floor is None:
+            return False
+        before, after = self.pooled
+        moved = 100 / whole_of(self.kpi) * (after - before)
+        large = abs(moved) >= self.floor * LAST_BIT and is_beyond(relative_change(before, after))
+        change = None if self.below_floor else self.change
+        is_told = change is not None and change * moved > 0 and is_beyond(change)
+        return large and self.is_worse_by(moved) and not is_told
 
     @property
     def is_finite(self) -> bool:

@@ -158,7 +158,7 @@ def locate_change(
     x = given[places]
     if shortest < 1 or x.size < shortest * (1 if before is not None else 2):
         return None
-    gains = _gains(_limited(x), before, shortest, away)
+    gains = _gains(_limited(x, before), before, shortest, away)
     start, stop = (int(place) for place in np.unravel_index(np.argmax(gains), gains.shape))
     if not gains[start, stop] > 0:
         return None
@@ -206,10 +206,12 @@ def _gains(x: Floats, before: float | None, shortest: int, away: int) -> Floats:
     return np.where(is_whole, gains, -np.inf)
 
 
-def _limited(x: Floats) -> Floats:
+def _limited(x: Floats, before: float | None) -> Floats:
+    """Without far values; the level outside, where it is known, is none of them."""
     middle = np.median(x)
     sigma = TO_SIGMA * np.median(np.abs(x - middle))
-    return x if sigma == 0 else np.asarray(np.clip(x, middle - 3 * sigma, middle + 3 * sigma))
+    most = 3 * sigma if before is None else max(3 * sigma, abs(middle - before))
+    return x if sigma == 0 else np.asarray(np.clip(x, middle - most, middle + most))
 
 
 def _only(found: Inferences) -> Inference:

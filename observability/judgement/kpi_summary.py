@@ -7,7 +7,7 @@ import numpy as np
 from observability import kpi as kpis
 from observability.artifacts import KpiSummary
 from observability.comparable import HOURS
-from observability.definitions import Kind, Kpi, PriceList
+from observability.definitions import Direction, Kind, Kpi, PriceList
 from observability.judgement.maintenance import Steps
 from observability.kpi import Counts, Folded
 from observability.model import Array, Samples
@@ -56,7 +56,8 @@ def _of_day(kpi: Kpi, samples: Samples, values: Array, day: Folded) -> dict[str,
         return {}
     totals = day.totals.rows[:, 0].tolist()
     if day.totals.bounds is None:
-        return {"numerator": totals[0], "denominator": totals[1]}
+        counts_bad = kpi.complement != (kpi.direction is Direction.LOWER_IS_BETTER)
+        return {"numerator": totals[0], "denominator": totals[1], "counts_bad": counts_bad}
     names = ["+Inf" if np.isinf(bound) else repr(bound) for bound in day.totals.bounds.tolist()]
     return {"buckets": dict(zip(names, totals, strict=True)), "denominator": totals[-1]}
 

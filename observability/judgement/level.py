@@ -35,6 +35,7 @@ STEP_TIMES = 2.0  # the scatter about a step is that of the best of several, whi
 STEP_DAYS = 7  # fewer are too few to fit a step to
 LATE = 2.0
 JUMP_HOURS = 12
+AT_GA = 6  # of the fourteen borders of fifteen days
 MIN_AROUND = 4  # hours seen on each side of a day's border
 
 REAL_LOG = math.log1p(REAL_CHANGE)
@@ -49,7 +50,7 @@ class Level(NamedTuple):
     margin: Floats
     noise: Floats
     changed: Flags
-    persists: Flags  # the last two days that were seen still show at least half of it
+    before: Floats  # on which day before GA, −6 to −1, the change began; NaN: it is not seen to
 
 
 def judge_level(daily: Floats, hours: Floats | None = None) -> Level:
@@ -57,12 +58,19 @@ def judge_level(daily: Floats, hours: Floats | None = None) -> Level:
     without them that is not held against it."""
     centre = hodges_lehmann(daily[..., 1:])
     noise = day_noise(daily)
-    late = False if hours is None else began_elsewhere(hours, centre)
+    late = np.zeros(centre.shape, np.bool_) if hours is None else began_elsewhere(hours, centre)
     enough = np.isfinite(daily[..., 1:]).sum(-1) >= MIN_PAIRS
-    margin = np.where(enough, margin_of(np.where(late, LATE, 1.0) * noise), np.nan)
+    margin = np.where(enough, margin_of(np.where(late, LATE, 1.0) * noise * _fewer(daily)), np.nan)
     changed = enough & (np.abs(centre) > margin + LAST_BIT)
-    persists = changed & (np.sign(centre) * _mean(_last(daily, 2)) >= np.abs(centre) / 2)
-    return Level(centre, margin, noise, changed, persists)
+    before = np.full(centre.shape, np.nan)
+    if hours is not None:
+        before = np.where(late & changed, began_before(hours, daily, centre), np.nan)
+    return Level(centre, margin, noise, changed, before)
+
+
+def _fewer(daily: Floats) -> Floats:
+    """The centre of fewer days is less sure: 1 for eight, by the square root of their number."""
+    return np.asarray(np.sqrt(daily.shape[-1] / np.maximum(np.isfinite(daily).sum(-1), 1)))
 
 
 def is_beyond(change: float) -> bool:
@@ -113,14 +121,42 @@ def _scatter(residuals: Floats) -> Floats:
 def began_elsewhere(hours: Floats, centre: Floats) -> Flags:
     """Whether the jump at GA, twelve hours after it against twelve before, is under half of the change, even with two
     robust standard deviations of the other days' jumps added."""
-    flat = hours.reshape(*hours.shape[:-2], -1)
-    jumps = np.stack([_jump(flat, 24 * day) for day in range(1, hours.shape[-2])], -1)
-    at_ga = hours.shape[-2] - 9  # days −7 to 7 have fourteen borders, that of GA is the seventh
-    others = np.delete(jumps, at_ga, -1)
+    jumps = _jumps(hours)
+    others = np.delete(jumps, AT_GA, -1)
     usual = _median(others)
     spread = TO_SIGMA * _median(np.abs(others - usual[..., np.newaxis]))
-    jump = np.sign(centre) * (jumps[..., at_ga] - usual)
+    jump = np.sign(centre) * (jumps[..., AT_GA] - usual)
     return np.asarray(jump + 2 * spread < np.abs(centre) / 2)
+
+
+def began_before(hours: Floats, daily: Floats, centre: Floats) -> Floats:
+    """The day, −6 to −1, at whose start the change began; NaN where it is not seen to.
+
+    Two things must show it. The jump there, less that of the same weekday a week later, is at least half of the change.
+    And the days since GA tell the one from the other: of a change since day −m, days 0 to 6 − m and day 7, whose
+    partners lie before it, have it, and those whose partners have it too do not.
+    """
+    jumps = _jumps(hours)
+    jumped = np.sign(centre)[..., np.newaxis] * (jumps[..., :AT_GA] - jumps[..., AT_GA + 1 : -1]) >= _half(centre)
+    towards = np.sign(centre)[..., np.newaxis] * daily
+    found = np.full(centre.shape, np.nan)
+    for days_before in range(1, AT_GA + 1):
+        has_it = np.append(np.arange(AT_GA + 1) <= AT_GA - days_before, True)  # days 0 to 6, and 7
+        with_it, without = np.where(has_it, towards, np.nan), np.where(has_it, np.nan, towards)
+        is_gone = (np.nan_to_num(without, nan=-np.inf) < _half(centre)).all(-1) & np.isfinite(without).any(-1)
+        is_split = is_gone & (_median(with_it) >= np.abs(centre) / 2)
+        found = np.where(np.isnan(found) & is_split & jumped[..., AT_GA - days_before], -days_before, found)
+    return found
+
+
+def _half(centre: Floats) -> Floats:
+    return np.abs(centre)[..., np.newaxis] / 2
+
+
+def _jumps(hours: Floats) -> Floats:
+    """At the borders before days −6 to 7, shape (…, 14)."""
+    flat = hours.reshape(*hours.shape[:-2], -1)
+    return np.stack([_jump(flat, 24 * day) for day in range(1, hours.shape[-2])], -1)
 
 
 def _jump(flat: Floats, at: int) -> Floats:
@@ -129,12 +165,6 @@ def _jump(flat: Floats, at: int) -> Floats:
     x, y = _mean(before), _mean(after)
     fit = seen & (x > 0) & (y > 0)
     return np.where(fit, np.log(np.where(fit, y, 1.0)) - np.log(np.where(fit, x, 1.0)), np.nan)
-
-
-def _last(values: Floats, n: int) -> Floats:
-    """The last n that are known, and NaN for the others."""
-    from_end = np.cumsum(np.isfinite(values)[..., ::-1], -1)[..., ::-1]
-    return np.where(from_end <= n, values, np.nan)
 
 
 @cache

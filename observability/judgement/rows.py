@@ -8,11 +8,12 @@ from datetime import datetime, timedelta
 from observability.artifacts import Severity, Verdict
 from observability.comparable import HOURS
 from observability.definitions import Direction
+from observability.judgement.badness import relative, whole_of
 from observability.judgement.comparison import Comparison
 from observability.judgement.level import REAL_CHANGE, SEVERE_CHANGE, is_beyond
 from observability.judgement.obstacles import is_from_zero, other_hours
 from observability.judgement.summary import LARGE_DRIFT_PERCENT, UNEXPECTED_DRIFT_PERCENT, drift_percent
-from observability.judgement.tested import Tested, course, onset
+from observability.judgement.tested import FALSE_DISCOVERIES, Tested, course, onset
 from observability.units import format_change, format_value
 from observability.verdicts import Regression
 
@@ -48,6 +49,7 @@ def row_of(found: Comparison, tested: Tested, service: str) -> Regression:
         baseline_at_least=found.before_at_least,
         current_at_least=found.after_at_least,
         persists=tested.persists if obstacle is None else None,
+        last_change=None if found.last_ratio is None else _finite(relative(found.last_ratio)),
         obstacle=obstacle,
         interval=tested.interval if obstacle is None else None,
         points=found.points,
@@ -90,14 +92,31 @@ def _judge(found: Comparison, tested: Tested, obstacle: str | None) -> tuple[boo
     moved = _moved(found, tested if obstacle is None else Tested())
     if obstacle is not None:
         return None, "inconclusive", f"{moved}; {obstacle}."
+    doubt = _doubt(found, tested)
+    if tested.real:
+        return _of_real(found, tested, moved)
+    if doubt is not None:
+        return False, "inconclusive", f"{moved}; {doubt}."
     if found.below_floor:
         return False, "pass", f"{moved}; that counts as no change."
-    if tested.real:
-        return _of_real(found, moved)
     return False, *_of_unreal(found, tested, moved)
 
 
-def _of_real(found: Comparison, moved: str) -> tuple[bool, Verdict, str]:
+def _doubt(found: Comparison, tested: Tested) -> str | None:
+    """What the median day does not show: that the week's share moved, or that the last day is far worse."""
+    if found.is_uneven and found.pooled is not None:
+        before, after = (100 / whole_of(found.kpi) * share for share in found.pooled)
+        return f"but of all events the bad ones went from {before:.3g} to {after:.3g} %: some days are bad"
+    last, margin = found.last_ratio, max(SEVERE_CHANGE, tested.detectable or 0.0)
+    if last is not None and relative(abs(last)) > margin and found.is_worse_by(last):
+        return f"but its last day is {format_change(relative(last))}, and one day is not evidence"
+    return None
+
+
+def _of_real(found: Comparison, tested: Tested, moved: str) -> tuple[bool, Verdict, str]:
+    if tested.began_before is not None:
+        since = f"{-tested.began_before} day{'s' if tested.began_before != -1 else ''} before GA"
+        return True, "inconclusive", f"{moved}: real, but it began {since}, so it did not come with the release."
     if found.kpi.direction is Direction.TWO_SIDED:
         return True, "inconclusive", f"{moved}: real, and neither direction of this KPI is worse by itself."
     if found.is_worse:
@@ -109,7 +128,7 @@ def _of_unreal(found: Comparison, tested: Tested, moved: str) -> tuple[Verdict, 
     """Large and not significant is no pass; nor is a small change where a severe one would not have been seen."""
     assert found.change is not None
     if is_beyond(found.change):
-        if tested.beyond:
+        if tested.beyond and tested.p is not None and tested.p <= FALSE_DISCOVERIES:
             return "inconclusive", f"{moved}: large, and with p {_p(tested)} for so many KPIs not significant."
         return "inconclusive", f"{moved}: large, not significant; {_least(found, tested)}."
     if _would_show(found, tested):
@@ -172,6 +191,8 @@ def _change_text(found: Comparison) -> str:
 def _impact(found: Comparison) -> str:
     before = format_value(found.before, found.kpi.unit, found.before_at_least)
     after = format_value(found.after, found.kpi.unit, found.after_at_least)
+    if found.baseline.is_one_pair and found.numbers:
+        return f"{before} {found.baseline.during}, {after} on day {found.numbers[-1]}"
     return f"{before} {found.baseline.during}, {after} in the week after GA (medians of the days)"
 
 

@@ -21,12 +21,14 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import special
 
-from observability.judgement.badness import log_ratios, relative
+from observability.comparable import HOURS
+from observability.judgement.badness import bad_value, log_ratios, relative
 from observability.judgement.comparison import Comparison
-from observability.judgement.exact import compare_shares, theil_sen
+from observability.judgement.exact import compare_shares, hodges_lehmann, theil_sen
 from observability.judgement.inference import adjusted, infer_hubers, infer_mean, locate_change
-from observability.judgement.level import REAL_CHANGE, is_beyond, judge_level
+from observability.judgement.level import MIN_PAIRS, REAL_CHANGE, is_beyond, judge_level
 from observability.judgement.obstacles import obstacle_of
 from observability.model import LAST_DAY
 from observability.verdicts import Interval, Trend
@@ -51,6 +53,7 @@ class Tested:
     interval: Interval | None = None
     points_interval: Interval | None = None
     detectable: float | None = None
+    began_before: int | None = None  # the day before GA on which it began, where that is seen
     beyond: bool | None = None  # what the test says by itself, before the correction for many; None: no test was made
     persists: bool | None = None
     noise: float | None = None
@@ -68,7 +71,7 @@ def examine(found: Sequence[Comparison]) -> list[Tested]:
     tested = _levels(found)
     for place, comparison in enumerate(found):
         if comparison.counts is not None:
-            tested[place] = _either(_shares(comparison, comparison.counts), tested[place])
+            tested[place] = _either(_shares(comparison, comparison.counts), tested[place], _is_split(comparison))
         elif comparison.baseline.is_one_pair:
             tested[place] = _one_pair(comparison)
     obstacles = [obstacle_of(comparison) for comparison in found]
@@ -83,30 +86,59 @@ def _levels(found: Sequence[Comparison]) -> list[Tested]:
     """The rule of the week for all KPIs at once: it is the same arithmetic on shape (KPIs, 8)."""
     if not found:
         return []
-    daily = np.array([one.daily for one in found])
-    levels = judge_level(daily, np.array([one.whole for one in found]) if found[0].baseline.is_before else None)
-    hours = infer_hubers(np.array([_paired_hours(one) for one in found]))
-    tested = []
-    for place, one in enumerate(found):
-        margin, n = float(levels.margin[place]), int(hours.n[place])
-        p = float(hours.p[place])
-        if math.isnan(margin) or one.change is None or not math.isfinite(one.change) or not one.is_finite:
-            tested.append(Tested(n=n))
-            continue
-        centre = math.log1p(one.change)
-        tested.append(
-            Tested(
-                p=None if math.isnan(p) else p,
-                n=n,
-                n_effective=None if math.isnan(p) else float(hours.n_effective[place]),
-                interval=(relative(centre - margin), relative(centre + margin)),
-                detectable=relative(margin),
-                beyond=bool(levels.changed[place]) and not one.below_floor,
-                persists=bool(levels.persists[place]),
-                noise=float(levels.noise[place]),
-            )
+    hours = np.array([one.whole for one in found]) if found[0].baseline.is_before else None
+    levels = judge_level(np.array([one.daily for one in found]), hours)
+    paired = infer_hubers(np.array([_paired_hours(one) for one in found]))
+    return [
+        _level(
+            one,
+            margin=float(levels.margin[at]),
+            noise=float(levels.noise[at]),
+            before=float(levels.before[at]),
+            hours=(float(paired.p[at]), int(paired.n[at]), float(paired.n_effective[at])),
         )
-    return tested
+        for at, one in enumerate(found)
+    ]
+
+
+def _level(one: Comparison, margin: float, noise: float, before: float, hours: tuple[float, int, float]) -> Tested:
+    centre, (p_hours, n, n_effective) = one.log_change, hours
+    if math.isnan(margin) or centre is None or not math.isfinite(centre) or not one.is_finite:
+        return Tested(n=n)
+    p = _of_level(one, p_hours)
+    return Tested(
+        p=p,
+        n=n,
+        n_effective=None if math.isnan(n_effective) else n_effective,
+        interval=(relative(centre - margin), relative(centre + margin)),
+        detectable=relative(margin),
+        beyond=abs(centre) > margin and is_beyond(relative(centre)) and not one.below_floor,
+        persists=_persists(one),
+        noise=noise,
+        began_before=None if math.isnan(before) else int(before),
+    )
+
+
+def _of_level(one: Comparison, p_hours: float) -> float | None:
+    """That of the hours or that of the days, twice the smaller (Bonferroni): a change of some hours of every day moves
+    no Huber location of hours, and one of all hours on uneven days moves no mean of days. Without any hours, as in
+    files of older tools, Mann and Whitney's exact p of the days' values before and after."""
+    if math.isnan(p_hours):
+        after, before = ([bad_value(kpi) for kpi in side] for side in (one.now, one.past))
+        found = hodges_lehmann(after, before)
+        return None if found is None or len(one.past) < MIN_PAIRS else found.p
+    return min(1.0, 2 * min(p_hours, infer_days(one.daily[1:])))
+
+
+def infer_days(daily: Floats) -> float:
+    """p of no change by Student's t of the days' log ratios, NaN left out; 1 for fewer than five."""
+    known = daily[np.isfinite(daily)]
+    if known.size < MIN_PAIRS:
+        return 1.0
+    mean, error = float(known.mean()), float(known.std(ddof=1)) / math.sqrt(known.size)
+    if error <= abs(mean) * np.finfo(float).eps:
+        return 1.0 if mean == 0 else 0.0
+    return float(2 * special.stdtr(known.size - 1, -abs(mean) / error))
 
 
 def _paired_hours(one: Comparison) -> Floats:
@@ -133,12 +165,12 @@ def _shares(one: Comparison, counts: tuple[Floats, Floats, Floats, Floats]) -> T
         interval=interval,
         points_interval=_holding(one.points, found.points_low, found.points_high),
         detectable=_half_width(interval),
-        beyond=is_beyond(one.change) and not one.below_floor and _excludes_none(low, high),
+        beyond=is_beyond(one.change) and not one.below_floor and _excludes_none(low, high) and not _is_split(one),
         persists=_persists(one),
     )
 
 
-def _either(counts: Tested, level: Tested) -> Tested:
+def _either(counts: Tested, level: Tested, is_split: bool) -> Tested:
     """Real if either says so, at twice its p (Bonferroni); else the test with the tighter interval."""
     if counts.p is None or level.p is None:
         return level if counts.p is None else counts
@@ -147,6 +179,7 @@ def _either(counts: Tested, level: Tested) -> Tested:
     chosen = sure if sure.beyond else tighter
     return replace(
         chosen,
+        beyond=chosen.beyond and not is_split,
         p=min(1.0, 2 * (counts.p if chosen is counts else level.p)),
         detectable=tighter.detectable,
         noise=None,
@@ -169,6 +202,11 @@ def _one_pair(one: Comparison) -> Tested:
     )
 
 
+def _is_split(one: Comparison) -> bool:
+    """Whether the median day and all events together went different ways."""
+    return one.pooled is not None and one.points is not None and (one.pooled[1] - one.pooled[0]) * one.points < 0
+
+
 def _excludes_none(low: float | None, high: float | None) -> bool:
     return (low is not None and low > 0) or (high is not None and high < 0)
 
@@ -189,34 +227,50 @@ def _half_width(interval: Interval) -> float | None:
 
 
 def _persists(one: Comparison) -> bool | None:
-    """Whether the last two days still show at least half of the change, and that it is one."""
+    """Whether each of the last two days shows at least half of the change."""
     last = [one.ratios[number] for number in one.numbers[-2:]]
-    if one.change is None or not last:
+    if one.log_change is None or not last:
         return None
-    if not math.isfinite(one.change):
-        return all(ratio == math.inf for ratio in last)
-    centre = math.log1p(one.change) if one.change > -1 else -math.inf
-    return math.copysign(1.0, centre) * sum(last) / len(last) >= abs(centre) / 2  # NaN, from ∞ − ∞, is not
+    return all(math.copysign(1.0, one.log_change) * ratio >= abs(one.log_change) / 2 for ratio in last)
 
 
 def onset(one: Comparison, tested: Tested) -> tuple[int, int | None] | None:
-    """The hours after GA at which a real change began and went away; None where the hours are too noisy to tell."""
-    if tested.real is not True or (tested.noise is not None and tested.noise > ONSET_NOISE):
+    """The hours after GA at which a real change began and went away. None where that cannot be told: the hours are too
+    noisy, it is a ramp, it comes and goes with the hour of the day, or nothing was compared before it."""
+    if tested.began_before is not None:
+        return tested.began_before * HOURS, None
+    if tested.real is not True or (tested.noise is not None and tested.noise > ONSET_NOISE) or _is_ramp(one.daily):
         return None
-    shares = one.counts is not None
-    hours = one.observed - one.expected if shares else log_ratios(one.expected, one.observed)
-    found = locate_change(hours.ravel(), before=0.0)
-    return None if found is None else (found.start, found.end)
+    hours = (one.observed - one.expected if one.counts is not None else log_ratios(one.expected, one.observed)).ravel()
+    found = locate_change(hours, before=0.0)
+    if found is None or (tested.persists and found.end is not None):
+        return None
+    return (found.start, found.end) if found.start == 0 or np.isfinite(hours[: found.start]).any() else None
 
 
 def course(one: Comparison) -> tuple[Trend, float | None]:
     """How the KPI moved from day to day against its partners, and by how much of itself a day (Theil and Sen)."""
-    daily = one.daily[: LAST_DAY + 1]
+    daily = one.daily
     slope = theil_sen(daily) if np.isfinite(daily).sum() >= MIN_TREND_DAYS else None
     if slope is None:
         return "unknown", None
-    if slope.low > 0 or slope.high < 0:
-        trend: Trend = "increasing" if slope.value > 0 else "decreasing"
-        return trend if abs(slope.value) * LAST_DAY > TREND_RISE else "stable", relative(slope.value)
+    if (slope.low > 0 or slope.high < 0) and abs(slope.value) * LAST_DAY > TREND_RISE:
+        return "increasing" if slope.value > 0 else "decreasing", relative(slope.value)
     spread = float(np.nanmean(np.abs(daily - np.nanmedian(daily))))
     return "volatile" if spread > VOLATILE_SPREAD else "stable", relative(slope.value)
+
+
+def _is_ramp(daily: Floats) -> bool:
+    """Whether a line through the days leaves less than the best single step, by the sum of absolute distances."""
+    slope = theil_sen(daily) if np.isfinite(daily).sum() >= MIN_TREND_DAYS else None
+    if slope is None or not (slope.low > 0 or slope.high < 0) or abs(slope.value) * LAST_DAY <= TREND_RISE:
+        return False
+    about = [daily - slope.value * np.arange(daily.size)]
+    steps = [(daily[:at], daily[at:]) for at in range(daily.size)]
+    line, *stepped = (sum(_distance(side) for side in sides) for sides in (about, *steps))
+    return line < min(stepped)
+
+
+def _distance(values: Floats) -> float:
+    known = values[np.isfinite(values)]
+    return float(np.abs(known - np.median(known)).sum()) if known.size else 0.0
