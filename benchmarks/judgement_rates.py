@@ -19,23 +19,27 @@ from observability.detection import channels
 from observability.errors import ConfigError
 from observability.judgement.baseline import WEEK_BEFORE
 from observability.judgement.regression import analyse
+from observability.judgement.tested import FALSE_DISCOVERIES
 from observability.model import Array
 
 RESAMPLES = 10_000
 MIDDLE = (0.025, 0.975)  # the ends of an interval, as quantiles of the resampled figures
 
 Rated = NDArray[Any]  # of each window whether, or how much, it counts
+KPIS_OF_A_SERVICE = 20
 Hits = Mapping[str, Rated]
 """Figure → for each window whether it counts."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What is said of one window against the week before GA. ``is_up``: the change is one for more."""
+    """What is said of one window against the week before GA. ``is_up``: the change is one for more. ``is_clear``: its p
+    would be small enough if it were the only change among twenty KPIs (Benjamini and Hochberg)."""
 
     is_real: bool
     is_up: bool
     verdict: Verdict
+    is_clear: bool = False
 
 
 def weeks(found: Sequence[Window], left_out: Sequence[tuple[str, Window]], seed: int) -> dict[str, Any]:
@@ -78,7 +82,9 @@ def judge(found: Sequence[Window]) -> dict[str, list[Outcome]]:
 def _judged(window: Window, name: str, before: PreReleaseSummary) -> Outcome:
     ga, *days = judgement_weeks.released(window, INJECTED[name](window))
     row = next(row for row in analyse(ga, days, before).rows if row.baseline == WEEK_BEFORE)
-    return Outcome(row.real is True, row.change is not None and row.change > 0, row.verdict)
+    is_called = row.real is True and row.verdict != "inconclusive"  # which it is where it began before GA
+    is_clear = row.p is not None and row.p <= FALSE_DISCOVERIES / KPIS_OF_A_SERVICE
+    return Outcome(is_called, row.change is not None and row.change > 0, row.verdict, is_called and is_clear)
 
 
 def _real_share(found: Sequence[Window]) -> float | None:
@@ -92,12 +98,16 @@ def counted(outcomes: Mapping[str, Sequence[Outcome]]) -> dict[str, Rated]:
     for either direction that its KPI could have."""
     real = {name: np.array([one.is_real for one in of]) for name, of in outcomes.items()}
     more = {name: real[name] & [one.is_up for one in of] for name, of in outcomes.items()}
+    clear = {name: more[name] & [one.is_clear for one in of] for name, of in outcomes.items()}
     return {
         "false_alarm_rate": real["as_is"] / 2,
         "real_either_way": real["as_is"],
         "found_1_15": more["1_15"],
         "found_1_3": more["1_3"],
         "found_ramp": more["ramp"],
+        "found_1_15_among_20": clear["1_15"],
+        "found_1_3_among_20": clear["1_3"],
+        "found_ramp_among_20": clear["ramp"],
         "spike_as_regression": more["spike"],
         "spike_extra": more["spike"] & ~more["as_is"],
         "spike_1_3_as_regression": more["spike_1_3"],

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from observability.artifacts import DaySummary, MaintenanceWindow
 from observability.model import Window
 
+LOAD_KPI = "request_rate"  # what the traffic is measured by
 HOURS = 24  # of a day, however long a rehearsal's is
 LEAST_JUDGED = 0.5  # share of a day outside maintenance, below which it is not compared
 MOST_OTHER_HOURS = 2.0

@@ -4,7 +4,7 @@
    Mathematical Statistics 34, 1963). One bad day moves it little, and two of seven not much.
 2. **Noise**: how much the days scatter about their own course, a line or a single step, with the largest distance left
    out. So a ramp, a step that came later and a one-day incident are no noise.
-3. **Margin**: ln 1.10, the documents' drift, or 1.15 times the noise where that is more. The noise counts twice where
+3. **Margin**: ln 1.10, the documents' drift, or the noise where that is more. The noise counts twice where
    the level did not jump at GA, because what began elsewhere is ordinary drift more often than the release.
 4. **Changed** where the centre is beyond the margin, which is where the interval centre ± margin excludes 0. It is an
    interval of ordinary weeks, not of sampling: it says how much the weeks of such a KPI differ anyway.
@@ -29,7 +29,7 @@ REAL_CHANGE = 0.10  # a smaller change is not called, however sure (the document
 SEVERE_CHANGE = 0.30  # and the documents' "regression"
 MIN_PAIRS = 5  # of days 1 to 7
 
-NOISE_TIMES = 1.15
+NOISE_TIMES = 1.0
 NOISE_FLOOR = 0.01
 STEP_TIMES = 2.0  # the scatter about a step is that of the best of several, which flatters
 STEP_DAYS = 7  # fewer are too few to fit a step to
@@ -64,7 +64,7 @@ def judge_level(daily: Floats, hours: Floats | None = None) -> Level:
     changed = enough & (np.abs(centre) > margin + LAST_BIT)
     before = np.full(centre.shape, np.nan)
     if hours is not None:
-        before = np.where(late & changed, began_before(hours, daily, centre), np.nan)
+        before = np.where(changed, began_before(hours, daily, centre), np.nan)
     return Level(centre, margin, noise, changed, before)
 
 
@@ -81,8 +81,8 @@ def is_beyond(change: float) -> bool:
 def margin_of(noise: Floats) -> Floats:
     """By how much a log ratio must exceed 0, at this noise.
 
-    >>> margin_of(np.array([0.05, 0.2])).round(3).tolist()  # ln 1.1; 1.15 · 0.2
-    [0.095, 0.23]
+    >>> margin_of(np.array([0.05, 0.2])).round(3).tolist()  # ln 1.1; the noise
+    [0.095, 0.2]
     """
     return np.asarray(np.maximum(REAL_LOG, NOISE_TIMES * noise))
 
@@ -132,25 +132,21 @@ def began_elsewhere(hours: Floats, centre: Floats) -> Flags:
 def began_before(hours: Floats, daily: Floats, centre: Floats) -> Floats:
     """The day, −6 to −1, at whose start the change began; NaN where it is not seen to.
 
-    Two things must show it. The jump there, less that of the same weekday a week later, is at least half of the change.
-    And the days since GA tell the one from the other: of a change since day −m, days 0 to 6 − m and day 7, whose
-    partners lie before it, have it, and those whose partners have it too do not.
+    Two things must show it. The days since GA: of a change since day −m, days 0 to 6 − m and day 7, whose partners lie
+    before it, have it, and those whose partners have it too have less than half of it. And the jumps, each less that of
+    the same weekday a week later: at the start of day −m at least half of the change, and less at GA.
     """
-    jumps = _jumps(hours)
-    jumped = np.sign(centre)[..., np.newaxis] * (jumps[..., :AT_GA] - jumps[..., AT_GA + 1 : -1]) >= _half(centre)
-    towards = np.sign(centre)[..., np.newaxis] * daily
+    towards, jumps = (np.sign(centre)[..., np.newaxis] * values for values in (daily, _jumps(hours)))
+    jumps = jumps[..., : AT_GA + 1] - jumps[..., AT_GA + 1 :]
     found = np.full(centre.shape, np.nan)
     for days_before in range(1, AT_GA + 1):
         has_it = np.append(np.arange(AT_GA + 1) <= AT_GA - days_before, True)  # days 0 to 6, and 7
-        with_it, without = np.where(has_it, towards, np.nan), np.where(has_it, np.nan, towards)
-        is_gone = (np.nan_to_num(without, nan=-np.inf) < _half(centre)).all(-1) & np.isfinite(without).any(-1)
-        is_split = is_gone & (_median(with_it) >= np.abs(centre) / 2)
-        found = np.where(np.isnan(found) & is_split & jumped[..., AT_GA - days_before], -days_before, found)
+        half = _median(np.where(has_it, towards, np.nan)) / 2
+        without = np.where(has_it, np.nan, towards)
+        is_split = (np.nan_to_num(without, nan=-np.inf) < half[..., np.newaxis]).all(-1) & np.isfinite(without).any(-1)
+        has_jumped = (jumps[..., AT_GA - days_before] >= half) & (jumps[..., AT_GA] < half)
+        found = np.where(np.isnan(found) & is_split & has_jumped, -days_before, found)
     return found
-
-
-def _half(centre: Floats) -> Floats:
-    return np.abs(centre)[..., np.newaxis] / 2
 
 
 def _jumps(hours: Floats) -> Floats:

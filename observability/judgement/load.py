@@ -132,10 +132,10 @@ def at_load(hours: Paired, depends: Dependence, direction: Direction, real_chang
         return AtLoad(hours.expected)
     if not _is_enough(hours, _is_known(hours.load_observed) & _is_known(hours.load_expected)):
         return AtLoad(hours.expected, clause="judged as measured, because the traffic is not known")
-    shift = _load_shift(hours)
+    shift, lately = _load_shift(hours)
     if abs(shift) <= SAME_LOAD:
         return AtLoad(hours.expected)
-    judge = _Judge(hours, shift, direction, math.log1p(real_change))
+    judge = _Judge(hours, shift, lately, direction, math.log1p(real_change))
     return _in_proportion(judge) if depends == "in proportion" else _by_queueing(judge)
 
 
@@ -145,6 +145,7 @@ class _Judge:
 
     hours: Paired
     shift: float
+    lately: bool  # of the last days alone
     direction: Direction
     real: float
 
@@ -157,11 +158,15 @@ class _Judge:
             return self.obstacle(doubt)
         found = min(readings, key=lambda reading: abs(reading.change))
         because = "although" if found.basis == "as measured" else "because"
-        clause = f"judged {found.basis}, {because} the traffic was {self.times} that of the baseline"
+        clause = f"judged {found.basis}, {because} the traffic was {self.times} that of the baseline{self.when}"
         return AtLoad(found.expected, found.basis, clause + self._left_out(found.expected))
 
     def obstacle(self, doubt: str) -> str:
-        return f"at {self.times} the traffic, on which this KPI depends; {doubt}"
+        return f"at {self.times} the traffic{self.when}, on which this KPI depends; {doubt}"
+
+    @property
+    def when(self) -> str:
+        return f" on the last {LAST_DAYS} days" if self.lately else ""
 
     @property
     def times(self) -> str:
@@ -211,7 +216,7 @@ def _by_queueing(judge: _Judge) -> AtLoad | str:
             readings.append(as_measured)
         return judge.settle(readings, "hours of like load differ by more than that")
     if abs(shift) <= NEAR_LOAD:
-        clause = f"judged as measured, although the traffic was {judge.times} that of the baseline"
+        clause = f"judged as measured, although the traffic was {judge.times} that of the baseline{judge.when}"
         return AtLoad(hours.expected, clause=f"{clause}: too few of its hours are at like load")
     anything = _Reading(hours.expected, "as measured", -math.copysign(math.inf, shift))
     way = "busy" if shift > 0 else "quiet"
@@ -233,11 +238,13 @@ def _like_load(hours: Paired) -> Hours:
     return np.where(is_like & is_amid, pool[nearest].mean(axis=-1), np.nan)
 
 
-def _load_shift(hours: Paired) -> float:
-    """Log ratio of the traffic: the median of the days, or the mean of the last ones where that is farther from 0."""
+def _load_shift(hours: Paired) -> tuple[float, bool]:
+    """Log ratio of the traffic: the median of the days, or the mean of the last ones where that is farther from 0. And
+    whether it is of these, and the traffic of the median day was within ±10 %."""
     after, before = (np.where(_is_known(load), load, np.nan) for load in (hours.load_observed, hours.load_expected))
     days = np.clip(_daily(after, before), -EXTREME, EXTREME)
-    return max(float(median(days.tolist())), float(days[-LAST_DAYS:].mean()), key=abs)
+    middle, last = float(median(days.tolist())), float(days[-LAST_DAYS:].mean())
+    return max(middle, last, key=abs), abs(middle) <= SAME_LOAD
 
 
 def _log_ratio(after: Hours, before: Hours) -> float:

@@ -1,8 +1,8 @@
 """How fast the error budgets burn, now and before GA, when they are gone, and what an hour of waiting costs.
 
-The 30-day budget is the objective's share of bad events, at the mean traffic of the days since GA, over 30 · 24 hours:
-at a burn rate of 1 and that traffic it lasts exactly as long. (Google SRE workbook, ch. 5, "Alerting on SLOs".) Hours
-are hours of the clock, also where a rehearsal has shortened the days.
+At a burn rate of 1 the 30-day budget lasts 30 · 24 hours, whatever the traffic is: so an hour at a burn rate r costs
+100 · r / 720 per cent of it, at the traffic of the day that burned so. (Google SRE workbook, ch. 5, "Alerting on SLOs".)
+Hours are hours of the clock, also where a rehearsal has shortened the days.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from observability.verdicts import SloBurnDown, Waiting
 PERIOD_H = BUDGET_DAYS * 24
 MIN_COVERAGE = 0.5  # a day of which less was seen says nothing about the pace
 LAST_DAYS = 2  # one bad day is no pace
-CLEARLY = 2.0  # times the pace before GA, from which on a burn came with the release: a rollback would halve it
+CLEARLY = 2.0  # times the pace before GA, from which on a burn rose clearly: a rollback would halve it
 
 
 @dataclass(frozen=True)
@@ -67,31 +67,27 @@ class Pace:
         """The share of the 30-day budget that is spent; 5 is five budgets."""
         return None if self.slo.burn_rate is None else self.slo.burn_rate * self.hours / PERIOD_H
 
-    def percent_per_hour(self, day: Burn) -> float:
-        """Per cent of the 30-day budget that an hour costs at the rate of that day."""
-        events = math.fsum(one.total for one in self.after) / math.fsum(one.hours for one in self.after) * PERIOD_H
-        return 100 * day.bad_per_hour / allowed_events(self.slo.budget, events)
-
-    def hours_left(self, percent_per_hour: float) -> float | None:
-        """0: the budget is gone. None: nothing burns, or what is spent is not known."""
-        if self.spent is None or (percent_per_hour <= 0 and self.spent < 1):
+    def hours_left(self, rate: float) -> float | None:
+        """At that burn rate. 0: the budget is gone. None: nothing burns, or what is spent is not known."""
+        if self.spent is None or (rate <= 0 and self.spent < 1):
             return None
-        return max(0.0, 1 - self.spent) * 100 / percent_per_hour if self.spent < 1 else 0.0
+        return (1 - self.spent) * PERIOD_H / rate if self.spent < 1 else 0.0
 
     @property
     def lasting_hours_left(self) -> float | None:
         """At the slower rate of the last two counted days; None unless both burn faster than the budget lasts."""
         if self.lasting_rate is None or self.lasting_rate <= 1:
             return None
-        return self.hours_left(min(self.percent_per_hour(day) for day in self.after[-LAST_DAYS:]))
+        return self.hours_left(self.lasting_rate)
 
     @property
     def came_with_release(self) -> bool | None:
-        """Whether the week before GA kept within the budget, or burned at less than half of the pace; None where that
-        is not known. A burn that predates GA is not cured by a rollback."""
-        if self.rate_before is None or self.lasting_rate is None:
-            return None
-        return self.rate_before <= 1 or self.lasting_rate >= CLEARLY * self.rate_before
+        """Whether each of the last two counted days burned clearly faster than the week before GA; None where that is
+        not known. A burn that predates GA is not cured by a rollback."""
+        return None if self.lasting_rate is None else self.has_risen_to(self.lasting_rate)
+
+    def has_risen_to(self, rate: float) -> bool | None:
+        return None if self.rate_before is None else rate >= CLEARLY * self.rate_before
 
 
 def paces(
@@ -108,15 +104,21 @@ def waiting(found: Iterable[Pace]) -> tuple[Waiting, ...]:
     return tuple(sorted(costs, key=lambda cost: -cost.budget_percent_per_hour))
 
 
+def worth_telling(found: Iterable[Pace], costs: Iterable[Waiting]) -> Waiting | None:
+    """The most expensive of those that burn faster than the budget lasts, or clearly faster than before GA."""
+    by_name = {pace.slo.slo_name: pace for pace in found}
+    told = (cost for cost in costs if cost.burn_rate > 1 or by_name[cost.slo_name].has_risen_to(cost.burn_rate))
+    return next(told, None)
+
+
 def _waiting(pace: Pace, last: Burn) -> Waiting:
-    percent = pace.percent_per_hour(last)
     return Waiting(
         slo_name=pace.slo.slo_name,
         day=last.day,
         burn_rate=last.rate,
-        budget_percent_per_hour=percent,
+        budget_percent_per_hour=100 * last.rate / PERIOD_H,
         bad_events_per_hour=last.bad_per_hour,
-        hours_left=pace.hours_left(percent),
+        hours_left=pace.hours_left(last.rate),
     )
 
 
