@@ -68,3 +68,7 @@ def postga(
 def main() -> None:
     """The installed command."""
     commands.end(app)
+
+
+if __name__ == "__main__":
+    main()

@@ -13,13 +13,15 @@ from observability.verdicts import Regression, RegressionSummary, SloBurnDown
 Condition = Literal["regression", "rollback", "slo"]
 CONDITIONS: tuple[Condition, ...] = get_args(Condition)
 MOST_NAMED = 5
+USERS_SEE = frozenset({"availability", "errors", "latency"})
 
 
 @dataclass(frozen=True)
 class Answer:
-    """One condition of one service. ``found`` is None where nothing at all could be assessed.
+    """One condition of one service. ``found`` is None where nothing at all could be assessed, or where what users see
+    was lost since GA.
 
-    ``why`` says what was found, or why nothing could be; ``untested`` names what was not assessed beside the rest.
+    ``why`` says what was found, or why there is no answer; ``untested`` names what was not assessed beside the rest.
     """
 
     found: bool | None
@@ -29,7 +31,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What to end with: sentences on what was found, what could not be assessed at all, and what only in part."""
+    """What to end with: sentences on what was found, what has no answer, and what was assessed only in part."""
 
     found: str | None = None
     unknown: str | None = None
@@ -77,14 +79,22 @@ def _answer(condition: Condition, summary: RegressionSummary, slos: Sequence[Slo
 
 def _regression(summary: RegressionSummary) -> Answer:
     """By the baseline that decides. A KPI of which neither direction is worse can prove no regression, and no
-    absence of one."""
+    absence of one. Without a regression, a KPI that users see and that has had no data since GA leaves it open."""
     rows = [row for row in summary.rows if row.role == "decides" and row.direction is not Direction.TWO_SIDED]
     tested = [row for row in rows if row.verdict in {"pass", "fail"}]
     untested = tuple(dict.fromkeys(row.metric_name for row in rows if row not in tested))
     failed = list(dict.fromkeys(row.metric_name for row in tested if row.verdict == "fail"))
     if failed:
         return Answer(True, f"regression of {_listed(failed)}", untested)
+    lost = list(dict.fromkeys(row.metric_name for row in rows if _is_lost(row)))
+    if lost:
+        return Answer(None, f"{_listed(lost)} had data before GA and {'has' if len(lost) == 1 else 'have'} none since")
     return Answer(False, untested=untested) if tested else Answer(None, _untestable(rows))
+
+
+def _is_lost(row: Regression) -> bool:
+    is_gone = row.verdict == "no data" and row.baseline_value is not None and row.current_value is None
+    return is_gone and row.category in USERS_SEE
 
 
 def _untestable(rows: Sequence[Regression]) -> str:

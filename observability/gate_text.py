@@ -40,13 +40,14 @@ def _cells(row: Regression, before: Regression | None) -> tuple[str, ...]:
     name = f"{row.metric_name}, budget" if row.baseline == BUDGET else row.metric_name
     values = (format_value(row.baseline_value, row.unit), format_value(row.current_value, row.unit))
     if row.baseline == BUDGET:
-        return (row.verdict, name, *values, "", "", "")
+        allowed, now = values
+        return (row.verdict, name, f"allowed {allowed}", now, "", "", "")
     return (row.verdict, name, *values, _change(row), _interval(row), "" if before is None else _change(before))
 
 
 def _change(row: Regression) -> str:
     if row.points is not None:
-        return f"{row.points:+.3g} points"
+        return f"{'bad share ' if row.of_bad_share else ''}{row.points:+.3g} points"
     if row.change is None:
         return ""
     return format_change(row.change) + (" per request" if row.basis == "per request" else "")

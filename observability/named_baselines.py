@@ -30,6 +30,7 @@ IN_A_FOLDER = [  # the files of a release's whole tree, and of one folder of it
     *((name, number) for number, name in enumerate(DAY_FILES, FIRST_DAY)),
 ]
 GIVE = f"give a {GA_SUMMARY}, a {DAY_FILES[0]}, a {PRE_RELEASE} or a folder of them"
+AVAILABILITY = "overall_availability"
 LEGACY_NOTE = "from a file of flat keys alone, which says nothing of its hours and coverage"
 
 Found = list[tuple[str, DaySummary]]
@@ -189,6 +190,18 @@ def _check_day(location: str, day: DaySummary, ga: DaySummary, where: str) -> No
             f"{format_duration(ga.window.seconds)}; give a baseline with days as long."
         )
     Ground.of(ga, where).check_kpis(day, location, "give a baseline that was collected in the same units")
+    if not day.kpis:
+        _check_flat(location, day, ga, where)
+
+
+def _check_flat(location: str, day: DaySummary, ga: DaySummary, where: str) -> None:
+    """Flat keys have no units: an availability of at most 1 is a share, and the other keys of the file likely too."""
+    value, own = day.value(AVAILABILITY), ga.kpis.get(AVAILABILITY)
+    if value is not None and value <= 1 and own is not None and own.unit.startswith("%"):
+        raise ConfigError(
+            f"{location} has {AVAILABILITY} {value:g}, which looks like a share, and {where} has it in '{own.unit}'; "
+            "give a baseline that was collected in the same units."
+        )
 
 
 def _check_other(location: str, day: DaySummary, judged: Iterable[DaySummary]) -> None:

@@ -203,6 +203,24 @@ def test_a_file_that_cannot_be_used(store: Store, content: str, words: str) -> N
     assert store.location("v1.json") in str(raised.value)
 
 
+@pytest.mark.parametrize("value", [0.999, 1.0, 0.0])
+def test_an_availability_that_is_a_share_is_refused(store: Store, value: float) -> None:
+    """Flat keys have no units: 0.999 against 99.95 % would be a regression of anything."""
+    store.write("flat.json", legacy(0).model_copy(update={"overall_availability": value}))
+    with pytest.raises(
+        ConfigError, match=r"flat\.json has overall_availability \S+, which looks like a share"
+    ) as raised:
+        read(store, "flat.json")
+    assert "in '%'; give a baseline that was collected in the same units." in str(raised.value)
+
+
+@pytest.mark.parametrize("value", [1.01, 99.0, None])
+def test_an_availability_in_per_cent_is_none(store: Store, value: float | None) -> None:
+    store.write("flat.json", legacy(0).model_copy(update={"overall_availability": value}))
+    (day,) = read(store, "flat.json").days
+    assert day.value("overall_availability") == value
+
+
 def other_unit(day: DaySummary) -> DaySummary:
     return with_latency(day, unit="s")
 

@@ -33,6 +33,7 @@ PASSES = row("p99_latency_ms", "pass")
 FAILS = row("p99_latency_ms", "fail")
 UNKNOWN = row("p50_latency_ms", "inconclusive")
 ABSENT = row("p50_latency_ms", "no data")
+LOST = weeks.row("p99_latency_ms", 400, None, role="decides", verdict="no data")
 TRAFFIC = row("request_rate", "pass")
 INFORMS = row("avg_cpu_percent", "fail", role="informs", baseline="v1")
 KEPT, MISSED = weeks.burn_down(1, 100_000), weeks.burn_down(1000, 100_000)
@@ -71,6 +72,43 @@ def outcome(
 )
 def test_a_regression_is_the_deciding_baselines(rows: list[Regression], expected: str) -> None:
     assert outcome("regression", rows) == expected
+
+
+def lost(metric: str, **fields: Any) -> Regression:
+    return weeks.row(metric, 99.0, None, **{"role": "decides", "verdict": "no data", **fields})
+
+
+@pytest.mark.parametrize(
+    ("rows", "expected"),
+    [
+        ([PASSES, LOST], NOTHING),
+        ([PASSES, lost("overall_availability")], NOTHING),
+        ([PASSES, lost("overall_error_rate")], NOTHING),
+        ([PASSES, UNKNOWN, LOST], NOTHING),
+        ([FAILS, LOST], FOUND),
+        ([PASSES, lost("avg_cpu_percent")], CLEAN),
+        ([PASSES, lost("p50_latency_ms", role="informs")], CLEAN),
+        ([PASSES, weeks.row("p50_latency_ms", None, None, role="decides", verdict="no data")], CLEAN),
+        ([PASSES, weeks.row("p50_latency_ms", None, 400, role="decides", verdict="no data")], CLEAN),
+    ],
+)
+def test_what_users_see_and_was_lost_since_ga_is_no_pass(rows: list[Regression], expected: str) -> None:
+    assert outcome("regression", rows) == expected
+
+
+@pytest.mark.parametrize(
+    ("rows", "told"),
+    [
+        ([LOST], "p99_latency_ms had data before GA and has none since"),
+        (
+            [LOST, lost("overall_availability")],
+            "p99_latency_ms, overall_availability had data before GA and have none since",
+        ),
+    ],
+)
+def test_what_was_lost_is_named(rows: list[Regression], told: str) -> None:
+    found = ask(["regression"], {"checkout": (summary(PASSES.model_copy(), *rows), ())})
+    assert found.unknown == f"--fail-on cannot be answered: {told}."
 
 
 @pytest.mark.parametrize(("back", "expected"), [(True, FOUND), (False, CLEAN), (None, NOTHING)])
@@ -188,6 +226,8 @@ def run(*flags: str) -> None:
         ([FAILS], False, "rollback", None),
         ([PASSES], False, "regression,rollback,slo", None),
         ([UNKNOWN], None, "regression", NotEnoughDataError),
+        ([PASSES, LOST], False, "regression", NotEnoughDataError),
+        ([FAILS, LOST], False, "regression", FoundError),
         ([PASSES], None, "rollback", NotEnoughDataError),
         ([FAILS], None, "regression,rollback", FoundError),
     ],

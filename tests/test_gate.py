@@ -252,6 +252,48 @@ def test_what_was_there_before_is_not_taken_back() -> None:
     assert "before the release" in (report.advice.why if report.advice else "")
 
 
+TIGHT = Objective(name="Errors", kpi="overall_error_rate", objective=0.01)
+
+
+def with_shares(earlier: float, just_before: float, since: float) -> Columns:
+    """Shares of errors in per cent, of a million requests a minute; just before: the last two hours."""
+    columns = quiet()
+    columns["http_requests"][:] = 1e6
+    columns["http_errors"] = 1e4 * np.full(HISTORY + STEPS, earlier)
+    columns["http_errors"][HISTORY - 120 :] = 1e4 * just_before
+    columns["http_errors"][SINCE] = 1e4 * since
+    return columns
+
+
+@pytest.mark.parametrize(
+    ("shares", "action", "of_before"),
+    [
+        pytest.param((0.0017, 0.0022, 0.077), "roll back", "fail", id="the release brought it"),
+        pytest.param((0.0017, 0.076, 0.077), "fix forward", "pass", id="it was so before"),
+        pytest.param((0.0017, 0.0037, 0.0077), "roll back", "pass", id="within the floor, and a third of it before"),
+        pytest.param((0.0017, 0.03, 0.3), "roll back", "fail", id="a tenth of it before"),
+        pytest.param((0.0017, 0.25, 0.26), "fix forward", "inconclusive", id="paged before"),
+    ],
+)
+def test_what_was_there_just_before_is_at_least_half_of_it(
+    shares: tuple[float, float, float], action: str, of_before: str
+) -> None:
+    """The floor is half of the budget of 0.01 %: .077 − .0022 is far beyond it, and far below 0.1 points."""
+    report = judged(with_shares(*shares), release(TIGHT))
+    assert (report.verdict, report.advice and report.advice.action) == ("fail", action)
+    assert row(report, "overall_error_rate", BEFORE).verdict == of_before
+
+
+@pytest.mark.parametrize(("just_before", "action"), [(0.0, "roll back"), (0.5, "roll back"), (1.8, "fix forward")])
+def test_a_budget_that_pages_without_a_history(just_before: float, action: str) -> None:
+    """Of 2 % now: nothing, a quarter, or as good as all just before."""
+    columns = with_shares(0.0, just_before, 2.0)
+    for values in columns.values():
+        values[: HISTORY - 120] = NAN
+    report = judged(columns)
+    assert (report.verdict, report.advice and report.advice.action) == ("fail", action)
+
+
 def test_days_that_scatter_prove_little() -> None:
     columns = quiet()
     columns["latency"] *= np.repeat(np.exp([0.3, -0.3, 0.1, 0.4, -0.2, -0.4, 0.2, 0.0, 0.0]), 1440)[: HISTORY + STEPS]
@@ -314,7 +356,12 @@ def test_without_traffic_there_is_nothing_to_pass() -> None:
 
 @pytest.mark.parametrize(
     ("known", "verdict", "of_kpi"),
-    [(0, "inconclusive", "no data"), (2, "inconclusive", "inconclusive"), (4, "pass", "pass")],
+    [
+        (0, "inconclusive", "no data"),
+        (1, "inconclusive", "inconclusive"),
+        (2, "inconclusive", "inconclusive"),
+        (4, "pass", "pass"),
+    ],
 )
 def test_a_short_history_is_inconclusive(known: int, verdict: str, of_kpi: str) -> None:
     columns = quiet()
@@ -322,6 +369,8 @@ def test_a_short_history_is_inconclusive(known: int, verdict: str, of_kpi: str) 
         values[: HISTORY - known * 1440 - 60] = NAN
     report = judged(columns)
     assert (report.verdict, row(report, "latency").verdict) == (verdict, of_kpi)
+    told = {1: "only 1 of the earlier days has data of it", 2: "only 2 of the earlier days have data of it"}
+    assert told.get(known, "") in row(report, "latency").why
 
 
 def test_maintenance_does_not_count() -> None:

@@ -1,6 +1,8 @@
 """`postga gate`: what it prints where, and its exit codes."""
 
 import json
+import re
+import sys
 from datetime import timedelta
 from pathlib import Path
 
@@ -17,7 +19,7 @@ from observability.judgement.gate import not_begun
 from observability.model import Window, format_instant
 from observability.release import load
 from observability.verdicts import GateReport
-from tests.programs import ROOT, postga
+from tests.programs import ROOT, postga, program
 
 RELEASE, RECORDING = ROOT / "test_data/release.yaml", ROOT / "test_data/recording"
 QUIET, BURST = "2025-11-17T12:00:00Z", "2025-11-20T14:20:00Z"
@@ -49,6 +51,13 @@ def test_a_burst_of_errors_fails_and_stands_first(capsys: pytest.CaptureFixture[
     assert report.advice is not None
     assert report.advice.action == "roll back"
     assert "NaN" not in out
+
+
+def test_the_table_labels_shares_and_budgets(capsys: pytest.CaptureFixture[str]) -> None:
+    _, out = gate(capsys, BURST, service=["checkout"])
+    (share, budget) = (line for line in out.splitlines() if "overall_availability" in line and "  " in line)
+    assert re.search(r"  bad share \+\S+ points  ", share)
+    assert "overall_availability, budget  allowed 0.1 %" in budget
 
 
 def test_the_release_of_the_recording_is_watched(capsys: pytest.CaptureFixture[str]) -> None:
@@ -136,6 +145,13 @@ def test_waiting_ends_with_the_window(monkeypatch: pytest.MonkeyPatch, capsys: p
     _, out = gate(capsys, QUIET, service=["checkout"], now=None, wait=True, window="2m")
     assert sum(slept) == 90
     assert "judged: 2025-11-17T12:00:00Z to 2025-11-17T12:02:00Z" in out
+
+
+@pytest.mark.parametrize("module", ["observability.cli", "observability"])
+def test_as_a_module_it_is_the_same(module: str, tmp_path: Path) -> None:
+    done = program([sys.executable, "-m", module], tmp_path, "gate", str(tmp_path / "none.yaml"))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "none.yaml" in done.stderr
 
 
 def report(verdict: Verdict) -> GateReport:

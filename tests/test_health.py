@@ -1,5 +1,6 @@
 """A day's health: scores by hand, what was not seen, vetoes, and what to look at."""
 
+import math
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -207,6 +208,30 @@ def test_the_status_follows_the_score(score_of_budget, status):
     assert report.status == status
 
 
+@pytest.mark.parametrize(
+    ("drift", "status"),
+    [
+        pytest.param({"p99_latency_ms": 400.0}, "degraded", id="P99 five times as high"),
+        pytest.param({"avg_memory_percent": 50.0}, "degraded", id="memory half as high again"),
+        pytest.param({"avg_memory_percent": 49.0}, "healthy", id="a little less"),
+    ],
+)
+def test_a_part_at_0_keeps_the_day_from_being_healthy(drift, status):
+    """One of eight KPIs at 0 costs 35/8 = 4.4 points."""
+    quiet = ("p50_latency_ms", "p95_latency_ms", "avg_cpu_percent", "avg_redis_hit_rate", "db_connections")
+    others = dict.fromkeys((*quiet, "estimated_cost_per_hour", "p99_latency_ms", "avg_memory_percent"), 0.0)
+    report = assess(day(slo(0), **{**others, **drift}), NOTHING_FOUND)
+    assert report.health_score > 95
+    assert report.status == status
+
+
+def test_ten_anomalies_keep_the_day_from_being_healthy():
+    found = events(*[anomaly("high", TODAY.start + timedelta(hours=hour)) for hour in range(10)])
+    quiet = {"p99_latency_ms": 0.0}
+    assert assess(day(slo(0), **quiet), found).parts[-1].score == 0
+    assert assess(day(slo(0), **quiet), found).status == "degraded"
+
+
 # What was not seen never counts as healthy.
 
 
@@ -333,14 +358,16 @@ def test_without_the_week_before_it_says_what_it_cannot_see():
     ("name", "rate", "value", "score", "why"),
     [
         pytest.param(
-            *("avg_cpu_percent", 200, 40, 100),
-            "40 %, +100.0 % against the same weekday before GA; per request +0.0 %, at 2 times the traffic",
-            id="in proportion to twice the traffic",
+            *("avg_cpu_percent", 200, 40, 50),
+            "40 %, +100.0 % against the same weekday before GA; at 2 times the traffic, where +0.0 to +100.0 % is "
+            "expected by that day's hours, so it cannot be told from the traffic",
+            id="in proportion to twice the traffic, without hours: 0 as measured, 100 per request",
         ),
         pytest.param(
-            *("avg_cpu_percent", 200, 52, 50),
-            "52 %, +160.0 % against the same weekday before GA; per request +30.0 %, at 2 times the traffic",
-            id="30 % more per request",
+            *("avg_cpu_percent", 200, 52, 25),
+            "52 %, +160.0 % against the same weekday before GA; at 2 times the traffic, where +0.0 to +100.0 % is "
+            "expected by that day's hours",
+            id="30 % more per request: 0 as measured, 50 per request",
         ),
         pytest.param(
             *("avg_cpu_percent", 109, 26, 50),
@@ -348,9 +375,10 @@ def test_without_the_week_before_it_says_what_it_cannot_see():
             id="9 % more traffic is no excuse",
         ),
         pytest.param(
-            *("estimated_cost_per_hour", 200, 30, 100),
-            "30 per hour, +50.0 % against the same weekday before GA; per request -25.0 %, at 2 times the traffic",
-            id="less per request",
+            *("estimated_cost_per_hour", 200, 21, 100),
+            "21 per hour, +5.0 % against the same weekday before GA; at 2 times the traffic, where +0.0 to +100.0 % "
+            "is expected by that day's hours",
+            id="no worse either way",
         ),
         pytest.param(
             *("avg_cpu_percent", 50, 20, 100),
@@ -372,6 +400,37 @@ def test_without_the_week_before_it_says_what_it_cannot_see():
 def test_more_traffic(name, rate, value, score, why):
     found = drifted({name: value, "request_rate": rate}, {name: 20, "request_rate": 100}, name=name)
     assert found == (pytest.approx(score), why)
+
+
+WAVE = [100 + 50 * math.sin(2 * math.pi * hour / 24) for hour in range(24)]  # requests/s through a day, 100 on average
+
+
+def by_the_hour(name, values):
+    return kpi(name, value=math.fsum(values) / 24).model_copy(update={"hourly": tuple(values)})
+
+
+@pytest.mark.parametrize(
+    ("hours", "now", "score", "expected"),
+    [
+        pytest.param(
+            [40 + 0.1 * (n % 3) for n in range(24)], 75.8, 0, "+0.0 to +0.3 %", id="a leak at twice the traffic"
+        ),
+        pytest.param([0.4 * load for load in WAVE], 80, 100, "where +100.0 %", id="in proportion"),
+        pytest.param([0.4 * load for load in WAVE], 104, 50, "where +100.0 %", id="30 % more per request"),
+        pytest.param([20 + 0.2 * load for load in WAVE], 60, 100, "+44.3 to +55.0 %", id="a base and some per request"),
+        pytest.param([20 + 0.2 * load for load in WAVE], 78, 48.8, "+44.3 to +55.0 %", id="30 % above that"),
+        pytest.param([40 - 0.2 * load for load in WAVE], 60, 50, "to +100.0 %", id="against the traffic, so unknown"),
+        pytest.param([], 60, 50, "+0.0 to +100.0 %", id="no hours"),
+    ],
+)
+def test_the_traffic_excuses_what_followed_it(hours, now, score, expected):
+    """40 % at 100 requests/s before. Of readings that differ, the mean of both scores."""
+    before = {"avg_memory_percent": kpi("avg_memory_percent", value=40.0).model_copy(update={"hourly": tuple(hours)})}
+    before["request_rate"] = by_the_hour("request_rate", WAVE)
+    today = {"avg_memory_percent": now, "request_rate": 200.0}
+    found, why = drifted(today, before, name="avg_memory_percent")
+    assert found == pytest.approx(score, abs=0.1)
+    assert expected in why
 
 
 @pytest.mark.parametrize("now", [None, kpi("request_rate", value=200.0, coverage=0.4)])

@@ -62,6 +62,7 @@ MAY_IMPORT = {
 # Commands stand before the stages: neither the stages nor the DAGs, which are another door, know of them.
 BEHIND_THE_COMMANDS = ("observability.stages", "dags")
 COMMANDS = {
+    "observability.__main__",
     "observability.cli",
     "observability.commands",
     "observability.ga_kpi_collector",

@@ -1,8 +1,9 @@
 """How far one day's KPIs moved the wrong way: against the same weekday before GA, else against the GA day.
 
 The GA day is part of the release, so it does not show what was shipped at GA. Where the traffic rose by more than a
-tenth, what follows it (CPU, memory, connections, cost) is compared per request. One day proves nothing: this feeds the
-day's health, and no verdict.
+tenth, it excuses CPU, memory, connections and cost as far as they followed it through the hours of the day that is
+compared with (``elasticity``): a leak at twice the traffic stays a leak. Where those hours allow several answers, the
+least and the most drift are given. One day proves nothing: this feeds the day's health, and no verdict.
 """
 
 from __future__ import annotations
@@ -11,17 +12,22 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from observability.artifacts import DaySummary, KpiSummary, PreReleaseSummary
 from observability.comparable import WITH_THE_CLOCK, has_same_hours, is_mostly_judged
 from observability.definitions import Direction
-from observability.judgement.summary import drift_percent, same_buckets, worse
+from observability.judgement.badness import padded
+from observability.judgement.elasticity import following
+from observability.judgement.summary import UNEXPECTED_DRIFT_PERCENT, drift_percent, same_buckets, worse
 from observability.model import DAYS_BEFORE
 from observability.units import format_value
 
 LOAD_KPI = "request_rate"
-MORE_TRAFFIC = 1.1  # times, from which on what follows the traffic is compared per request
+MORE_TRAFFIC = 1.1  # times, from which on it explains a part of what follows it
 FOLLOWS_TRAFFIC = frozenset({"resources", "database", "redis", "network", "cost"})  # categories, of these kinds:
 LEVELS = frozenset({"gauge", "utilisation", "cost"})
+SAME = 0.0005  # of a factor: what the figures do not show
 MIN_COVERAGE = 0.5  # a day of which less was seen is no baseline
 FAILURES = frozenset({"errors", "availability"})
 
@@ -32,10 +38,10 @@ NOT_OVER = "the day is not over, so it does not compare with a whole one"
 
 @dataclass(frozen=True)
 class Drift:
-    """``size``: per cent for the worse, 0 where it did not get worse, None where it does not compare; infinite from
-    nothing to something."""
+    """``sizes``: the least and the most that it can be, in per cent for the worse; 0 where it did not get worse,
+    infinite from nothing to something. None where it does not compare."""
 
-    size: float | None
+    sizes: tuple[float, float] | None
     why: str
 
 
@@ -84,7 +90,7 @@ def _as_collected(kpi: KpiSummary) -> Drift:
     """Against the GA day as the day's summary has it, where the GA summary itself is not at hand."""
     if kpi.drift_percent is None or kpi.category in FAILURES:
         return Drift(None, NO_BASELINE)
-    return Drift(_for_the_worse(kpi.drift_percent, kpi.direction), _told(kpi, kpi.drift_percent, GA_DAY))
+    return _drift(_for_the_worse(kpi.drift_percent, kpi.direction), _told(kpi, kpi.drift_percent, GA_DAY))
 
 
 def _of_level(name: str, day: DaySummary, past: DaySummary, known: str) -> Drift:
@@ -96,10 +102,34 @@ def _of_level(name: str, day: DaySummary, past: DaySummary, known: str) -> Drift
         return Drift(None, f"{why}; without requests, which it follows, that says nothing")
     size = _for_the_worse(percent, kpi.direction)
     if size > 0 and load is not None and load > MORE_TRAFFIC and kpi.direction is Direction.LOWER_IS_BETTER:
-        percent = 100 * ((1 + percent / 100) / load - 1)
-        why += f"; per request {percent:+.1f} %, at {format_value(load, '')} times the traffic"
-        size = _for_the_worse(percent, kpi.direction)
-    return Drift(size, why)
+        return _at_load(size, load, name, past, why)
+    return _drift(size, why)
+
+
+def _at_load(size: float, load: float, name: str, past: DaySummary, why: str) -> Drift:
+    """What the traffic leaves of a rise, by how the KPI followed it through the other day's hours."""
+    least, most = _explained(load, name, past)
+    low, high = (max(0.0, 100 * ((1 + size / 100) / factor - 1)) for factor in (most, least))
+    span = f"{100 * (most - 1):+.1f} %"
+    if most - least > SAME:
+        span = f"{100 * (least - 1):+.1f} to {span}"
+    told = f"{why}; at {format_value(load, '')} times the traffic, where {span} is expected by that day's hours"
+    if low <= UNEXPECTED_DRIFT_PERCENT < high:
+        told += ", so it cannot be told from the traffic"
+    return Drift((low, high), told)
+
+
+def _explained(load: float, name: str, past: DaySummary) -> tuple[float, float]:
+    """The least and the most times by which the KPI rises with that many times the traffic. 1 and ``load``, a fixed
+    base and so much per request, where the hours do not show it."""
+    hours, loads = (padded(past.kpis[kpi].hourly)[np.newaxis] for kpi in (name, LOAD_KPI))
+    before = np.array([past.kpis[LOAD_KPI].value], dtype=np.float64)
+    factors = [float(factor[0]) for _, factor in following(hours, loads).factors(before, load * before)]
+    return min(factors), max(factors)
+
+
+def _drift(size: float, why: str) -> Drift:
+    return Drift((size, size), why)
 
 
 def _of_failures(name: str, day: DaySummary, past: DaySummary, known: str) -> Drift:
@@ -110,8 +140,8 @@ def _of_failures(name: str, day: DaySummary, past: DaySummary, known: str) -> Dr
     if kpi.direction is Direction.HIGHER_IS_BETTER:
         now, before = whole - now, whole - before
     if now <= before or now - before < whole * day.share_floor(name) / 100:
-        return Drift(0.0, told)
-    return Drift(100 * (now - before) / before if before > 0 else math.inf, told)
+        return _drift(0.0, told)
+    return _drift(100 * (now - before) / before if before > 0 else math.inf, told)
 
 
 def _load(day: DaySummary, past: DaySummary) -> float | None:

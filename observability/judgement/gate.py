@@ -22,7 +22,7 @@ from observability.definitions import Direction, Kind, Kpi, Release
 from observability.judgement.daily_drift import LOAD_KPI
 from observability.judgement.gate_burn import Burn, burn, burn_row, waiting
 from observability.judgement.gate_comparison import Comparison
-from observability.judgement.gate_rows import BEFORE, EARLIER, row, row_before
+from observability.judgement.gate_rows import row, row_before
 from observability.judgement.gate_windows import History, Windows
 from observability.judgement.inference import adjusted
 from observability.judgement.objectives import budget
@@ -31,6 +31,7 @@ from observability.units import format_duration
 from observability.verdicts import Advice, GateReport, Regression, Waiting
 
 MOST_NAMED = 5
+SAME_SHARE = 0.5  # of the change against the earlier days, for it to have been there before
 USERS_SEE = frozenset({"availability", "errors", "latency"})
 
 
@@ -47,10 +48,12 @@ def judge(release: Release, history: History) -> GateReport:
     rows = [row(one, p, tests, service) for one, p in zip(found.values(), p_adjusted, strict=True)]
     burns = {slo.name: burn(slo, every[slo.kpi], history.recent.samples) for slo in release.slos_of(service)}
     budgets = [burn_row(slo, burns[slo.name], release, every[slo.kpi], service) for slo in release.slos_of(service)]
-    before = [row_before(one, service) for one in windows.values()]
+    before = [row_before(one, service) for one in found.values()]
     window = Window(start=history.since, end=history.since + history.steps * release.step)
     stops = [one for one, of in zip(rows, found.values(), strict=True) if one.verdict == "fail" and of.is_severe]
+    old = [one for one in stops if _was_there(one, before)]
     stops += [one for one in budgets if one.verdict == "fail"]
+    old += [one for one, of in zip(budgets, burns.values(), strict=True) if one in stops and of and of.was_there]
     needed = _needed(release, service, [*rows, *budgets])
     alerts = _alerts(every)
     verdict, why = _verdict(stops, needed, alerts, format_duration(window.seconds))
@@ -62,7 +65,7 @@ def judge(release: Release, history: History) -> GateReport:
         verdict=verdict,
         why=why,
         rows=(*rows, *budgets, *before),
-        advice=_advice(verdict, why, stops, [*rows, *before], _costs(release, window, burns)),
+        advice=_advice(verdict, why, stops, old, rows, _costs(release, window, burns)),
         warnings=(
             *alerts,
             *_maintenance(release, service, window),
@@ -151,16 +154,21 @@ def _names(rows: Sequence[Regression]) -> str:
 
 
 def _advice(
-    verdict: Verdict, why: str, stops: Sequence[Regression], rows: Sequence[Regression], costs: Sequence[Waiting]
+    verdict: Verdict,
+    why: str,
+    stops: Sequence[Regression],
+    old: Sequence[Regression],
+    rows: Sequence[Regression],
+    costs: Sequence[Waiting],
 ) -> Advice:
-    """A rollback helps only against what the release brought: what was there just before it stays."""
-    fails = [one for one in rows if one.verdict == "fail" and one.baseline == EARLIER]
+    """A rollback helps only against what the release brought: the ``old`` of the stops were there just before it, and
+    stay."""
+    fails = [one for one in rows if one.verdict == "fail"]
     if verdict in {"inconclusive", "no data"}:
         return Advice(action="not assessable", why=why)
     if verdict == "pass":
         reasons = tuple(f"{one.metric_name}: {one.impact}" for one in fails)
         return Advice(action="watch" if fails else "keep", why=why, reasons=reasons)
-    old = [one for one in stops if _was_there(one, rows)]
     is_new = len(old) < len(stops)
     return Advice(
         action="roll back" if is_new else "fix forward",
@@ -172,9 +180,14 @@ def _advice(
     )
 
 
-def _was_there(stop: Regression, rows: Sequence[Regression]) -> bool:
-    """Whether the minutes just before the release show the same: no change against them, within 10 % or the floor."""
-    return any(one.metric_name == stop.metric_name and one.baseline == BEFORE and one.verdict == "pass" for one in rows)
+def _was_there(stop: Regression, before: Sequence[Regression]) -> bool:
+    """Whether the minutes just before the release show the same as those since: no change against them, within 10 % or
+    the floor, and at least half of the change against the earlier days."""
+    past = next(one for one in before if one.metric_name == stop.metric_name)
+    usual, just_before, now = stop.baseline_value, past.baseline_value, stop.current_value
+    if past.verdict != "pass" or usual is None or just_before is None or now is None or now == usual:
+        return False
+    return (just_before - usual) / (now - usual) >= SAME_SHARE
 
 
 def _costs(release: Release, window: Window, burns: Mapping[str, Burn | None]) -> list[Waiting]:

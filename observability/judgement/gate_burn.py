@@ -29,7 +29,8 @@ SHORT_WINDOW = 6  # of the window: the last such part
 
 
 class Burn(NamedTuple):
-    """One objective over the window and over its last part. Counts are the fewest and the most that buckets allow."""
+    """One objective over the window, over its last part, and over the window just before. Counts are the fewest and the
+    most that buckets allow."""
 
     slo: Objective
     day: SloDay
@@ -37,6 +38,7 @@ class Burn(NamedTuple):
     total: float
     rate: float
     rate_at_end: float
+    rate_before: float
 
     @property
     def can_page(self) -> bool:
@@ -61,6 +63,11 @@ class Burn(NamedTuple):
         return self.rate >= PAGE_BURN and self.bad[0] >= FEWEST_BAD and self.p <= MOST_P
 
     @property
+    def was_there(self) -> bool:
+        """Whether the window just before the release burned so fast that it pages, and at least half as fast."""
+        return self.rate_before >= max(PAGE_BURN, self.rate / 2)
+
+    @property
     def verdict(self) -> Verdict:
         if self.pages and self.rate_at_end >= PAGE_BURN:
             return "fail"
@@ -74,9 +81,9 @@ def burn(slo: Objective, windows: Windows, samples: Samples) -> Burn | None:
     if day.bad is None or not day.total or day.coverage < MIN_COVERAGE:
         return None
     last = windows.last(max(windows.steps // SHORT_WINDOW, 1))
-    end = slo_day(slo, windows.kpi, last, last, mixed)
+    end, before = (slo_day(slo, windows.kpi, one, one, mixed) for one in (last, windows.summary_before))
     bad = day.bad_between or (day.bad, day.bad)
-    return Burn(slo, day, bad, day.total, _rate(bad[0], day.total, day.budget), _rate_of(end))
+    return Burn(slo, day, bad, day.total, _rate(bad[0], day.total, day.budget), _rate_of(end), _rate_of(before))
 
 
 def _rate_of(day: SloDay) -> float:

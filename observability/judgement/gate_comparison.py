@@ -141,9 +141,13 @@ class Comparison:
         if found.usual == 0 and not found.is_share and not found.is_log and found.now != 0:
             return "a baseline of 0 does not say how much is much"
         if self.chosen is None or not self.chosen.contrast.has_enough:
-            days = f"only {found.known_days} of the earlier days have" if found.known_days else "no earlier day has"
-            return f"{days} data of it, and {FEWEST_PLACEBOS} windows without a release are needed"
+            return f"{self._days_with_data} data of it, and {FEWEST_PLACEBOS} windows without a release are needed"
         return self._load_obstacle
+
+    @property
+    def _days_with_data(self) -> str:
+        days = self.windows.known_days
+        return f"only {days} of the earlier days {'has' if days == 1 else 'have'}" if days else "no earlier day has"
 
     @property
     def _load_obstacle(self) -> str | None:

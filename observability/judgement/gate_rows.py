@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from observability.artifacts import SHARE_FLOOR, Severity, Verdict
+from observability.artifacts import Severity, Verdict
 from observability.definitions import Direction
 from observability.judgement.gate_comparison import REAL_CHANGE, SEVERE_CHANGE, Comparison
 from observability.judgement.gate_windows import MIN_COVERAGE, Windows
@@ -50,13 +50,16 @@ def row(found: Comparison, p_adjusted: float | None, tests: int, service: str) -
     )
 
 
-def row_before(windows: Windows, service: str) -> Regression:
+def row_before(found: Comparison, service: str) -> Regression:
     """The row against the window just before, which informs. p is the change's rank among those of neighbouring windows
     of the day before."""
+    windows = found.windows
     difference, placebos = windows.between(windows.before, windows.now), windows.neighbours
     is_known, change = not math.isnan(difference), _relative(windows)
     p = rank_p(difference, placebos) if is_known and placebos.size else None
-    is_large = is_known and abs(difference) > (SHARE_FLOOR if windows.is_share else REAL_CHANGE)
+    is_large = is_known and not (change is not None and abs(change) <= REAL_CHANGE)  # any change from 0 is
+    if windows.is_share:
+        is_large = is_large and abs(difference) > found.floor
     real = is_large and p <= MOST_P if p is not None and placebos.size >= FEWEST_PLACEBOS else None
     is_worse = is_known and _is_worse(windows, difference)
     return Regression(

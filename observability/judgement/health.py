@@ -1,8 +1,10 @@
 """A day's health, 0 to 100, from error budgets, drifts of the KPIs and anomalies, with its parts shown.
 
 Each part scores 0–100 and counts by its weight and by the share of the day that was seen. What was not seen scores
-nothing, so it never counts as healthy, and losing sight of a bad KPI never makes a day better. Whatever the rest says,
-a day is critical on which ten days' budget was spent, a critical alert fired, or the detector had a critical incident
+nothing, so it never counts as healthy, and losing sight of a bad KPI never makes a day better. A KPI whose drift cannot
+be told from the traffic scores the mean of what the least and the most drift would. Whatever the rest says, a day is at
+most degraded on which a part scores 0, since a P99 five times as high is no small matter among fifteen KPIs; and it is
+critical on which ten days' budget was spent, a critical alert fired, or the detector had a critical incident
 outside maintenance: joint evidence of the service's KPIs at five times its threshold.
 """
 
@@ -65,7 +67,7 @@ def assess(
         day_number=day.day_number,
         service=day.service,
         health_score=score,
-        status=_status(score, bool(vetoes)),
+        status=_status(score, parts, bool(vetoes)),
         coverage=_weighed(parts, [_seen(part, day) for part in parts]),
         parts=parts,
         veto="; ".join(f"{kpi}: {why}" for kpi, whys in vetoes.items() for why in whys) or None,
@@ -170,7 +172,8 @@ def _drift_part(
     name: str, day: DaySummary, partner: DaySummary | None, ga: DaySummary | None, weight: float
 ) -> HealthPart:
     drift = drift_of(name, day, partner, ga)
-    score = None if drift.size is None else _linear(drift.size, UNEXPECTED_DRIFT_PERCENT, ZERO_AT_DRIFT_PERCENT)
+    scores = [_linear(size, UNEXPECTED_DRIFT_PERCENT, ZERO_AT_DRIFT_PERCENT) for size in drift.sizes or ()]
+    score = math.fsum(scores) / len(scores) if scores else None
     return HealthPart(name=name, weight=weight, score=score, kpi=name, why=drift.why)
 
 
@@ -226,12 +229,14 @@ def _score(parts: Sequence[HealthPart], day: DaySummary, vetoed: bool) -> float 
     return min(score, VETO_CAP if vetoed else 100.0)
 
 
-def _status(score: float | None, vetoed: bool) -> str:
+def _status(score: float | None, parts: Sequence[HealthPart], vetoed: bool) -> str:
     if vetoed:
         return "critical"
     if score is None:
         return "not assessable"
-    return "healthy" if score >= HEALTHY else "degraded" if score >= DEGRADED else "unhealthy"
+    if score >= HEALTHY and not any(part.score == 0 for part in parts):
+        return "healthy"
+    return "degraded" if score >= DEGRADED else "unhealthy"
 
 
 def _actions(

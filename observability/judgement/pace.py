@@ -1,8 +1,8 @@
 """How fast the error budgets burn, now and before GA, when they are gone, and what an hour of waiting costs.
 
 At a burn rate of 1 the 30-day budget lasts 30 · 24 hours, whatever the traffic is: so an hour at a burn rate r costs
-100 · r / 720 per cent of it, at the traffic of the day that burned so. (Google SRE workbook, ch. 5, "Alerting on SLOs".)
-Hours are hours of the clock, also where a rehearsal has shortened the days.
+100 · r / 720 per cent of it, at the traffic of that day. (Google SRE workbook, ch. 5, "Alerting on SLOs".) Hours are
+hours of the clock, also where a rehearsal has shortened the days.
 """
 
 from __future__ import annotations

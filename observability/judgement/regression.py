@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import get_args
 
 from observability.artifacts import DaySummary, KpiSummary, PreReleaseSummary
-from observability.comparable import is_mostly_judged
+from observability.comparable import LOAD_KPI, is_mostly_judged
 from observability.definitions import Kind
 from observability.judgement.advice import advise, recommend
 from observability.judgement.baseline import PREVIOUS_DAY, Baseline, Days, Named, baselines
@@ -29,7 +29,6 @@ from observability.model import Window
 from observability.units import format_change
 from observability.verdicts import Regression, RegressionSummary, Role, SloBurnDown
 
-LOAD_KPI = "request_rate"
 ROLES: tuple[Role, ...] = get_args(Role)  # the weightiest first
 
 
