@@ -56,7 +56,7 @@ def main(
     that is said.
 
     With --fail-on, a finding ends the command with exit code 1, and with 4 if nothing could be assessed of what was
-    asked for; the files are written before that.
+    asked for, or if availability, errors or latency have no data since GA; the files are written before that.
 
     Example: regression_analyzer.py --ga-baseline ga_kpis/ga_kpi_summary.json --7day-summaries stability
     --output regression_summary.json --baseline v1.0.0=../v1.0.0 --baseline staging=staging/ga_kpi_summary.json

@@ -37,7 +37,7 @@ def main(
     evidence/ to collect anew.
 
     With --fail-on, a finding ends the command with exit code 1, and with 4 if of a service nothing could be assessed of
-    what was asked for; everything is written before that.
+    what was asked for, or if its availability, errors or latency have no data since GA; everything is written before.
 
     Example: postga run release.yaml --prometheus-url http://localhost:9090 --output-dir week --fail-on rollback,slo
     """
