@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from judged import BEFORE, DAY, GA, LOWER, PER_HOUR, WEEK, compared, days, kpi
 
 from observability.artifacts import MaintenanceWindow, SloDay
-from observability.judgement.comparison import middle
+from observability.judgement import obstacles
+from observability.judgement.badness import log_ratios, middle
 from observability.judgement.level import hodges_lehmann
-from observability.judgement.tested import log_ratios
 from observability.model import Window
 
 NAN = math.nan
@@ -281,7 +281,7 @@ def test_the_change_where_there_is_no_ratio(name, before, after, change):
     ],
 )
 def test_whether_a_level_is_one_of_ratios(since, has_ratio):
-    assert pair_up(GAUGE, 2.0, since).has_ratio is has_ratio
+    assert pair_up(GAUGE, 2.0, since).is_finite is has_ratio
 
 
 def test_a_change_of_little_is_told_and_counts_for_none():
@@ -366,7 +366,7 @@ def unit(value, name):
 def test_a_day_of_another_unit_shows(before, since, odd):
     by_day = since if isinstance(since, list) else [since] * 8
     found = pair_up(LATENCY, unit(1.0, before), [unit(1.0, name) for name in by_day])
-    assert found.odd_unit == odd
+    assert obstacles.odd_unit(found) == odd
 
 
 def buckets(*bounds):
@@ -386,11 +386,11 @@ def buckets(*bounds):
 def test_bounds_that_some_days_lack(before, last, odd, baseline):
     past, since = days(BEFORE, {LATENCY: buckets(*before)}), days(range(7), {LATENCY: buckets(*before)})
     found = compared(LATENCY, past, [*since, *days([7], {LATENCY: buckets(*last)})], baseline)
-    assert found.odd_bounds == odd
+    assert obstacles.odd_bounds(found) == odd
 
 
 def test_a_rehearsal_and_the_ga_instant():
-    assert not pair_up(GAUGE, 1.0, 1.0).is_rehearsed
+    assert not obstacles.is_rehearsed(pair_up(GAUGE, 1.0, 1.0))
     assert pair_up(GAUGE, 1.0, 1.0).start == GA
     short = timedelta(minutes=24)
     since = [
@@ -398,7 +398,7 @@ def test_a_rehearsal_and_the_ga_instant():
         for n, d in enumerate(days(range(8), {GAUGE: 1.0}))
     ]
     found = compared(GAUGE, days(BEFORE, {GAUGE: 1.0}), since[3:])
-    assert found.is_rehearsed
+    assert obstacles.is_rehearsed(found)
     assert found.start == GA
 
 

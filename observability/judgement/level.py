@@ -29,7 +29,6 @@ REAL_CHANGE = 0.10  # a smaller change is not called, however sure (the document
 SEVERE_CHANGE = 0.30  # and the documents' "regression"
 MIN_PAIRS = 5  # of days 1 to 7
 
-NOISE_TIMES = 1.0
 NOISE_FLOOR = 0.01
 STEP_TIMES = 2.0  # the scatter about a step is that of the best of several, which flatters
 STEP_DAYS = 7  # fewer are too few to fit a step to
@@ -84,7 +83,7 @@ def margin_of(noise: Floats) -> Floats:
     >>> margin_of(np.array([0.05, 0.2])).round(3).tolist()  # ln 1.1; the noise
     [0.095, 0.2]
     """
-    return np.asarray(np.maximum(REAL_LOG, NOISE_TIMES * noise))
+    return np.asarray(np.maximum(REAL_LOG, noise))
 
 
 def hodges_lehmann(values: Floats) -> Floats:

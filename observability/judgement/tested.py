@@ -123,6 +123,8 @@ def _of_level(one: Comparison, p_hours: float) -> float | None:
     """That of the hours or that of the days, twice the smaller (Bonferroni): a change of some hours of every day moves
     no Huber location of hours, and one of all hours on uneven days moves no mean of days. Without any hours, as in
     files of older tools, Mann and Whitney's exact p of the days' values before and after."""
+    if math.isnan(p_hours) and np.isfinite(one.observed).any():
+        return None  # there are hours, and no ratio of them: no bad event, or values below 0
     if math.isnan(p_hours):
         after, before = ([bad_value(kpi) for kpi in side] for side in (one.now, one.past))
         found = hodges_lehmann(after, before)
