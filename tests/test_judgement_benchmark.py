@@ -279,7 +279,7 @@ def test_the_days_are_as_the_product_has_them() -> None:
 
 
 def outcome(real: bool, up: bool = True, verdict: Any = "pass") -> Outcome:
-    return Outcome(real, up, verdict)
+    return Outcome(real, up, verdict, is_clear=real and up)
 
 
 def test_what_is_found_and_what_is_a_false_alarm() -> None:
@@ -302,6 +302,9 @@ def test_what_is_found_and_what_is_a_false_alarm() -> None:
         "found_1_15": [False, True, False, False],  # a change for less is not the one that was put in
         "found_1_3": [False, True, True, True],
         "found_ramp": [False, True, True, False],
+        "found_1_15_among_20": [False, True, False, False],
+        "found_1_3_among_20": [False, True, True, True],
+        "found_ramp_among_20": [False, True, True, False],
         "spike_as_regression": [False, False, True, False],
         "spike_extra": [False, False, True, False],
         "spike_1_3_as_regression": [False, True, False, False],
@@ -358,7 +361,7 @@ def by_the_means(monkeypatch: pytest.MonkeyPatch) -> None:
         change = float(np.mean(after) / np.mean(past) - 1)
         real = abs(change) > 0.10
         verdict = "fail" if real and change > 0 else "pass"
-        row = SimpleNamespace(baseline="week_before", real=real, change=change, verdict=verdict)
+        row = SimpleNamespace(baseline="week_before", real=real, change=change, verdict=verdict, p=0.001)
         return SimpleNamespace(rows=[SimpleNamespace(baseline="ga_day", real=True, change=9, verdict="fail"), row])
 
     monkeypatch.setattr(judgement_rates, "analyse", judged)
@@ -397,7 +400,7 @@ def test_the_judgement_itself_is_measured() -> None:
     before = judgement_weeks.before(given)
     quiet, severe = (judgement_rates._judged(given, name, before) for name in ("as_is", "1_3"))
     assert quiet == Outcome(is_real=False, is_up=quiet.is_up, verdict="pass")
-    assert severe == Outcome(is_real=True, is_up=True, verdict="fail")
+    assert severe == Outcome(is_real=True, is_up=True, verdict="fail", is_clear=True)
 
 
 # --- made-up days

@@ -130,6 +130,8 @@ def _of_unreal(found: Comparison, tested: Tested, moved: str) -> tuple[Verdict, 
     if is_beyond(found.change):
         if tested.beyond and tested.p is not None and tested.p <= FALSE_DISCOVERIES:
             return "inconclusive", f"{moved}: large, and with p {_p(tested)} for so many KPIs not significant."
+        if tested.beyond:
+            return "inconclusive", f"{moved}: large, and with p {_p(tested)} not significant."
         return "inconclusive", f"{moved}: large, not significant; {_least(found, tested)}."
     if _would_show(found, tested):
         return "pass", f"{moved}, within {100 * REAL_CHANGE:.0f} %."

@@ -25,6 +25,7 @@ from scipy import special
 
 from observability.comparable import HOURS
 from observability.judgement.badness import bad_value, log_ratios, relative
+from observability.judgement.baseline import WEEK_BEFORE
 from observability.judgement.comparison import Comparison
 from observability.judgement.exact import compare_shares, hodges_lehmann, theil_sen
 from observability.judgement.inference import adjusted, infer_hubers, infer_mean, locate_change
@@ -115,7 +116,8 @@ def _level(one: Comparison, margin: float, noise: float, before: float, hours: t
         beyond=abs(centre) > margin and is_beyond(relative(centre)) and not one.below_floor,
         persists=_persists(one),
         noise=noise,
-        began_before=None if math.isnan(before) else int(before),
+        # A median of the week has no days of which some have the change already and others have not.
+        began_before=None if math.isnan(before) or one.baseline.name != WEEK_BEFORE else int(before),
     )
 
 
