@@ -137,7 +137,7 @@ def test_an_incident_of_two_days_is_none(at):
 
 
 def since(first, times=2.0, pattern=(1.0,) * 7):
-    """All fifteen days, of a weekly pattern, ``times`` as high from day ``first`` on: the days' ratios and the hours."""
+    """All fifteen days of a weekly pattern, ``times`` as high from day ``first`` on: the days' ratios, the hours."""
     level_of = np.array([pattern[day % 7] * (times if day >= first else 1.0) for day in range(-7, 8)])
     partners = level_of[[0, 1, 2, 3, 4, 5, 6, 0]]
     return np.log(level_of[7:] / partners), level_of[:, np.newaxis] * PATTERN
@@ -149,7 +149,7 @@ WEEKEND = (1.0, 1.0, 1.0, 1.0, 1.0, 0.5, 0.5)
 @pytest.mark.parametrize("pattern", [(1.0,) * 7, WEEKEND])
 @pytest.mark.parametrize("first", [-1, -2, -3])
 def test_a_change_that_began_before_ga_is_told_so(first, pattern):
-    """Of a doubling since day −2, days 5 and 6 are held against days that have it, and are as they; the others double."""
+    """Of a doubling since day −2, days 5 and 6 are as their partners, which have it; the others double."""
     found = judge_level(*since(first, pattern=pattern))
     assert found.changed
     assert float(found.before) == first
@@ -168,7 +168,7 @@ def test_a_change_that_went_away_is_not_taken_for_one_from_before():
 
 
 def test_fewer_days_need_more():
-    """Days to and fro by .12 about .16: of eight the noise is .12, and .16 beyond it; of six, √(8/6) · .12 · … is more."""
+    """Days to and fro by .12 about .16: of six, the noise counts √(8/6) times."""
     daily = np.array([0.28, 0.04] * 4)
     whole, fewer = judge_level(daily), judge_level(np.where(np.arange(8) < 2, NAN, daily))
     assert float(whole.margin) == pytest.approx(float(whole.noise))
