@@ -20,9 +20,9 @@ from retrospective.wording import count, day_list, listed, sentence
 
 _SIZES = (
     f"Sizes: a change of {DRIFT:.0f} to {LARGE:.0f} % is a drift, beyond {LARGE:.0f} % it is large. How large a change "
-    "is and whether it is real are two labels. The change is the median over the days, so it need not be the quotient "
-    "of the two values shown, which are median days. Of a share of good events, the share of bad ones is compared. A "
-    f"share that moves by less than {SHARE_FLOOR:g} percentage points, or half of the tightest error budget on the "
+    "is and whether it is real are two labels. The change is the centre of the days' changes, so it need not be the "
+    "quotient of the two values shown, which are median days. Of a share of good events, the share of bad ones is "
+    f"compared. A share that moves by less than {SHARE_FLOOR:g} percentage points, or half of the tightest error budget on the "
     "same events where that is less, counts as unchanged."
 )
 ERRORS = frozenset({"errors", "availability"})

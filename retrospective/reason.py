@@ -25,3 +25,4 @@ class Reason:
     evidence: str
     action: str
     done_when: str
+    is_of_summary: bool = False  # the regression summary has judged the same, and its advice goes before

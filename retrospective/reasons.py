@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 
 from observability.artifacts import Severity
 from observability.definitions import Direction
@@ -39,9 +40,12 @@ _PRIORITIES: dict[Severity, Priority] = {"critical": "P0", "high": "P1", "medium
 
 def reasons_against(week: WeekRecord) -> list[Reason]:
     """All of them, in no order. A family that a heavier reason speaks for is not watched as well."""
-    found = [*_budgets(week), *_regressions(week), *_incidents(week), *too_little(week), *_untested(week)]
+    found = [
+        *(replace(reason, is_of_summary=True) for reason in (*_budgets(week), *_regressions(week), *_untested(week))),
+        *(*_incidents(week), *too_little(week)),
+    ]
     taken = {reason.family for reason in found}
-    moved = [*_moved(week, taken)]
+    moved = [replace(reason, is_of_summary=True) for reason in _moved(week, taken)]
     taken |= {reason.family for reason in moved}
     return [*found, *moved, *_degraded(week, taken), *unseen(week)]
 
@@ -96,7 +100,7 @@ def _certain(week: WeekRecord, rows: list[Regression]) -> str:
         details.append(f"interval {interval_text(row)}")
     if row.days is not None:
         details.append(
-            f"median of {count(row.days, 'same-weekday change' if row.baseline == 'week_before' else 'day')}"
+            f"centre of {count(row.days, 'same-weekday change' if row.baseline == 'week_before' else 'day')}"
         )
     last = week.values(row.metric_name).get(LAST_DAY)
     if last is not None:

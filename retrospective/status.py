@@ -15,7 +15,7 @@ Incidents are judged from the count of critical alerts. Anomalies inform and dec
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import get_args
 
 from observability.artifacts import Status
@@ -25,16 +25,32 @@ from observability.verdicts import SloBurnDown
 from retrospective.budgets import burn_rate, is_decided
 from retrospective.changes import DRIFT, baseline_name, below_floor, deciding, described, has_values, size
 from retrospective.degradations import BUDGET_DAYS
-from retrospective.reason import DAYS, Advice, Reason
+from retrospective.reason import DAYS, Advice, Priority, Reason
 from retrospective.reasons import reasons_against
 from retrospective.record import WeekRecord
 from retrospective.wording import count, sentence
 
 STATUSES: tuple[Status, ...] = ("CRITICAL", "NEEDS ATTENTION", "STABLE", "EXCELLENT")
 _ADVICE: tuple[Advice, ...] = get_args(Advice)
+_PRIORITIES: tuple[Priority, ...] = get_args(Priority)
+_WEIGHTS: dict[Advice, int] = {
+    "roll back": 0,
+    "fix now": 1,  # is to fix forward, now
+    "fix forward": 1,
+    "not assessable": 2,
+    "watch": 3,
+    "keep": 4,
+}
+_STATUS_OF: dict[Advice, Status | None] = {
+    "roll back": "CRITICAL",
+    "fix forward": "NEEDS ATTENTION",
+    "not assessable": "NEEDS ATTENTION",
+    "watch": "STABLE",
+    "keep": None,
+}
 _DECISIONS: dict[Advice, str] = {
     "roll back": "Roll {0} back",
-    "fix now": "Fix {0} now",
+    "fix now": "Keep {0} and fix it forward, now",
     "fix forward": "Keep {0} and fix it forward",
     "not assessable": "No verdict on {0}",
     "watch": "Keep {0} and watch it",
@@ -57,13 +73,45 @@ def judge(week: WeekRecord) -> Judgement:
     others."""
     reasons = tuple(
         sorted(
-            reasons_against(week),
+            _with_advice(week, reasons_against(week)),
             key=lambda r: (STATUSES.index(r.status), r.family != DAYS, _ADVICE.index(r.advice), r.priority),
         )
     )
     status: Status = reasons[0].status if reasons else "EXCELLENT"
     advice: Advice = reasons[0].advice if reasons else "keep"
     return Judgement(status, advice, _why(week, status, advice, reasons), reasons)
+
+
+def _with_advice(week: WeekRecord, reasons: list[Reason]) -> list[Reason]:
+    """One decision: where the regression summary has an advice, what it judged weighs no more than that, and at least
+    that is said. Incidents and missing days, of which it knows less, may weigh more."""
+    advised = week.regression.advice if week.regression is not None else None
+    if advised is None:
+        return reasons
+    weight, status = _WEIGHTS[advised.action], _STATUS_OF[advised.action]
+    told = [
+        replace(reason, advice=advised.action, status=status)
+        if reason.is_of_summary and status is not None and _WEIGHTS[reason.advice] < weight
+        else reason
+        for reason in reasons
+        if not (reason.is_of_summary and status is None and _WEIGHTS[reason.advice] < _WEIGHTS["keep"])
+    ]
+    if status is None or any(_WEIGHTS[reason.advice] <= weight for reason in told):
+        return told
+    recommended = week.regression.rollback_recommendation if week.regression is not None else None
+    priority: Priority = next((p for p in _PRIORITIES if recommended is not None and recommended.priority == p), "P2")
+    evidence = (advised.reasons[0] if advised.reasons else advised.why).rstrip(".")
+    action = {"roll back": "Roll back", "fix forward": "Fix", "watch": "Watch", "not assessable": "Find out"}
+    said = Reason(
+        status=status,
+        advice=advised.action,
+        priority=priority,
+        family="advice",
+        evidence=evidence,
+        action=f"{action[advised.action]} what regression_summary.json says",
+        done_when="regression_summary.json, made again, no longer says it",
+    )
+    return [*told, said]
 
 
 def _why(week: WeekRecord, status: Status, advice: Advice, reasons: tuple[Reason, ...]) -> str:
@@ -121,6 +169,11 @@ def _all_of(number: int, of: int) -> str:
 
 def _waiting(week: WeekRecord) -> str:
     """What an hour of waiting costs at the last day's burn rate. At a rate of 1 the budget lasts 30 · 24 hours."""
+    advised = week.regression.advice if week.regression is not None else None
+    if advised is not None and advised.waiting:
+        most = advised.waiting[0]
+        cost = format_value(most.budget_percent_per_hour, "%")
+        return f"at day {most.day}'s rate an hour of waiting costs {cost} of the 30-day {most.slo_name} budget"
     rates = {slo.name: rate for slo in week.objectives if (rate := slo.burn(LAST_DAY)) is not None}
     if not rates:
         return f"what waiting costs is not known, because no events were counted on day {LAST_DAY}"

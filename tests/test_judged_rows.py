@@ -22,6 +22,7 @@ from judged import (
     row,
 )
 
+from observability.artifacts import MaintenanceWindow
 from observability.judgement.regression import analyse
 from observability.judgement.tested import FALSE_DISCOVERIES
 from observability.model import Window
@@ -410,7 +411,7 @@ def bursty(level, bursts, seed):
     return [[(level + more + hour % 3) / 1000 for hour, more in enumerate(day_of)] for day_of in burst]  # per cent
 
 
-def test_a_change_is_real_by_the_p_of_the_test_that_says_so():
+def test_what_the_hours_are_sure_of_is_not_real_where_the_weeks_differ_as_much():
     """The typical hour has a quarter more errors, which the paired hours are sure of; but bursts make the days differ
     by half, so neither the days nor the counts say that the week changed. Days 1 to 7 have 30, 90, 30, 40, 90, 30, 50
     thousand errors, their partners 64, 64, 24, 64, 64, 34, 24: the median day is day 3, 30/24 = 1.25."""
@@ -419,6 +420,8 @@ def test_a_change_is_real_by_the_p_of_the_test_that_says_so():
         found = judged(ERRORS, bursty(1000, sizes[0], seed), bursty(1250, sizes[1], seed + 50))
         assert found.change == pytest.approx(0.25, abs=0.001)
         assert (found.real, found.verdict) == (False, "inconclusive")
+        assert found.p < 0.001
+        assert found.interval[0] < 0 < found.interval[1]
 
 
 def test_counters_that_are_a_little_apart_stop_nothing():
@@ -427,7 +430,7 @@ def test_counters_that_are_a_little_apart_stop_nothing():
 
 
 def test_days_that_change_in_opposite_ways_stop_nothing():
-    """Day 6 rises from no errors, and day 7 falls to none: their mean change is not known, and so does not persist."""
+    """Day 6 rises from no errors, and day 7 falls to none: not each of them shows half of the change."""
     found = judged(ERRORS, [5.0, 1.0, 1.0, 1.0, 1.0, 1.0, 0.0], [2.0, 2.0, 2.0, 2.0, 2.0, 2.0, 5.0, 0.0])
     assert found.persists is False
     assert found.verdict != "pass"
@@ -438,6 +441,174 @@ def test_numbers_beyond_reason_stop_nothing():
         with np.errstate(all="ignore"):
             found = judged(GAUGE, past, since)
         assert found.verdict != "fail" or found.change > 0
+
+
+# What the middle of the week does not show
+
+
+@pytest.mark.parametrize("name", [LATENCY, GAUGE, CPU, ERRORS])
+def test_a_bad_last_day_is_no_pass_and_no_evidence(name):
+    """Six of seven days are as before, so the change is 0; the last is five times as much."""
+    found = judged(name, 1.0, [1.0] * 7 + [5.0])
+    assert (found.verdict, found.real, found.change) == ("inconclusive", False, pytest.approx(0))
+    assert found.last_change == pytest.approx(4)
+    if name != ERRORS:  # of errors more is known: of all requests too many failed
+        assert found.why.endswith("; but its last day is +400.0 %, and one day is not evidence.")
+
+
+@pytest.mark.parametrize(
+    ("last", "verdict"),
+    [(1.29, "pass"), (1.31, "inconclusive"), (0.2, "pass"), (None, "pass")],
+    ids=["29 %", "31 %", "better", "not seen"],
+)
+def test_the_last_day_is_far_worse_beyond_30_percent(last, verdict):
+    found = judged(GAUGE, 1.0, [1.0] * 7 + [last])
+    assert (found.verdict, found.real) == (verdict, False)
+    assert found.last_change == pytest.approx((last or 1.0) - 1)
+
+
+def test_a_last_day_below_the_floor_has_not_moved():
+    found = judged(ERRORS, 0.01, [0.01] * 7 + [0.05])
+    assert (found.verdict, found.last_change) == ("pass", 0.0)
+
+
+@pytest.mark.parametrize(("past", "of_all"), [(0.1, "0.1 to 2.2 %"), (0.0, "0 to 2.14 %")])
+def test_three_bad_days_of_seven_are_told(past, of_all):
+    """The median day is as before. Of all requests 3 · 5/7 = 2.14 %, with 4 · .1/7 = .06 on the other days, failed."""
+    found = judged(ERRORS, past, [5.0 if number in (2, 4, 6) else past for number in range(8)])
+    assert (found.verdict, found.real, found.change) == ("inconclusive", False, 0.0)
+    assert found.why.endswith(f"; but of all events the bad ones went from {of_all}: some days are bad.")
+
+
+def test_days_of_ten_times_the_errors_are_not_made_good_by_more_days_of_fewer():
+    """2 %; four of days 1 to 7 have 1.6, −20 %, and three have 20: of all (4 · 1.6 + 3 · 20)/7 = 9.49 %."""
+    found = judged(ERRORS, 2.0, [1.6] * 5 + [20.0] * 3)
+    assert found.change == pytest.approx(-0.2)
+    assert (found.verdict, found.real) == ("inconclusive", False)
+    assert "of all events the bad ones went from 2 to 9.49 %: some days are bad" in found.why
+
+
+def test_days_of_hardly_any_errors_are_made_good_by_none():
+    """The mirror image: four days of 2.4, three of 0.2, of all 1.46 %: the median day is worse, the week is better."""
+    found = judged(ERRORS, 2.0, [2.4] * 5 + [0.2] * 3)
+    assert found.change == pytest.approx(0.2)
+    assert (found.verdict, found.real) == ("inconclusive", False)
+
+
+def test_a_day_of_a_hundred_times_the_errors_is_not_made_good_by_six_of_a_tenth():
+    """2 %; then .2 but for 20 on the last day: (6 · .2 + 20)/7 = 3.03 % of all. Hours and days are sure of the tenth."""
+    found = judged(ERRORS, noisy(5, 2.0, 7, 0.1), [0.2] * 7 + [20.0])
+    assert found.change == pytest.approx(-0.9, abs=0.01)
+    assert found.p_adjusted <= FALSE_DISCOVERIES
+    assert (found.verdict, found.real) == ("inconclusive", False)
+
+
+@pytest.mark.parametrize("cv", [0.0, 0.05])
+def test_some_hours_of_every_day_are_a_change(cv):
+    """From 9 to 17 h 1.6 times: the days are 1 + 8/24 · .6 = 1.2 times. Two thirds of the hours did not change, so no
+    location of hours moved: the days say it."""
+    hours = np.where((np.arange(24) >= 9) & (np.arange(24) < 17), 160.0, 100.0)
+    found = judged(LATENCY, noisy(1, 100.0, 7, cv), hours * noisy(2, 1.0, 8, cv))
+    assert found.change == pytest.approx(0.2, abs=0.02)
+    assert (found.verdict, found.real, found.persists, found.ended) == ("fail", True, True, None)
+
+
+@pytest.mark.parametrize("name", [LATENCY, GAUGE, ERRORS, AVAILABILITY])
+@pytest.mark.parametrize("since", [1e-16, [10.0] * 7 + [1e-16], [1e-16, *[10.0] * 7]])
+def test_next_to_nothing_stops_nothing(name, since):
+    """Between 10 and 1e−16 lies e^39; 100 − 1e−16 is 100."""
+    found = judged(name, 10.0, since)
+    assert found.verdict in ({"pass"} if name != AVAILABILITY else {"pass", "fail"})
+
+
+@pytest.mark.parametrize(
+    ("last", "persists"),
+    [
+        ((150.0, 150.0), True),
+        ((150.0, 124.0), True),  # ln 1.24 = .215, half of ln 1.5 is .203
+        ((150.0, 121.0), False),  # .191
+        ((121.0, 150.0), False),
+        ((100.0, 200.0), False),  # their mean would do
+        ((None, 150.0), True),  # days 5 and 7
+        ((None, None), True),  # days 4 and 5
+    ],
+)
+def test_a_change_persists_where_each_of_the_last_two_days_has_half_of_it(last, persists):
+    found = judged(GAUGE, 100.0, [150.0] * 6 + list(last))
+    assert found.change == pytest.approx(0.5)
+    assert found.persists is persists
+
+
+def test_what_is_beyond_the_margin_and_of_no_small_p_is_told_by_its_p():
+    """Five days 1.4 times, and by now the other way: the middle is +40 %, and the days do not agree."""
+    found = judged(GAUGE, 100.0, [140.0] * 6 + [60.0, 60.0])
+    assert (found.verdict, found.real, found.change) == ("inconclusive", False, pytest.approx(0.4))
+    assert found.p > FALSE_DISCOVERIES
+    assert found.why.endswith(f": large, and with p {found.p:.2g} not significant.")
+
+
+# What began before GA
+
+WEEKEND = (1.0, 1.0, 1.0, 1.5, 1.5, 1.0, 1.0)
+
+
+def all_days(times, pattern=(1.0,) * 7, cv=0.03, seed=1):
+    """Days −7 to 7, each the factor of its weekday, ``times`` by day: those before GA, and those since."""
+    levels = np.array([100 * pattern[number % 7] * times(number) for number in range(-7, 8)])
+    hours = noisy(seed, levels[:, np.newaxis], 15, cv)
+    return list(hours[:7]), list(hours[7:])
+
+
+@pytest.mark.parametrize("shift", [0, 2, 5])
+@pytest.mark.parametrize("pattern", [(1.0,) * 7, WEEKEND], ids=["flat", "weekend"])
+@pytest.mark.parametrize("first", [-1, -2, -3])
+@pytest.mark.parametrize("times", [2.0, 0.5])
+def test_a_change_from_before_ga_did_not_come_with_the_release(first, times, pattern, shift):
+    """The weekend may lie anywhere; days 7 and 0 to 6 + first are held against days without it, the others not."""
+    turned = pattern[shift:] + pattern[:shift]
+    found = judged(LATENCY, *all_days(lambda number: times if number >= first else 1.0, turned))
+    assert (found.verdict, found.real, found.ended) == ("inconclusive", True, None)
+    assert found.onset == GA + first * DAY
+    days_of = "1 day" if first == -1 else f"{-first} days"
+    assert found.why.endswith(f": real, but it began {days_of} before GA, so it did not come with the release.")
+
+
+@pytest.mark.parametrize("first", [-5, -6])
+@pytest.mark.parametrize("pattern", [(1.0,) * 7, WEEKEND], ids=["flat", "weekend"])
+def test_a_change_that_most_partners_have_is_neither_real_nor_a_pass(first, pattern):
+    """Of days 1 to 7 at most days 1 and 7 are held against days without it: the middle of the seven is no change."""
+    found = judged(LATENCY, *all_days(lambda number: 2.0 if number >= first else 1.0, pattern, cv=0.01))
+    assert found.change == pytest.approx(0, abs=0.01)
+    assert (found.verdict, found.real, found.onset) == ("inconclusive", False, None)
+    assert found.why.endswith("and one day is not evidence.")
+
+
+SINCE_GA = {
+    "a step": lambda number: 2.0 if number >= 0 else 1.0,
+    "on day 1": lambda number: 2.0 if number >= 1 else 1.0,
+    "six days": lambda number: 2.0 if 0 <= number <= 5 else 1.0,
+    "seven days": lambda number: 2.0 if 0 <= number <= 6 else 1.0,
+    "gone on day 4": lambda number: 2.0 if 0 <= number <= 3 else 1.0,
+    "a ramp": lambda number: 1 + 0.15 * max(0, number + 1),
+    "a ramp from before GA": lambda number: 1 + 0.1 * (number + 7),
+}
+
+
+@pytest.mark.parametrize("shape", SINCE_GA)
+@pytest.mark.parametrize("pattern", [(1.0,) * 7, WEEKEND], ids=["flat", "weekend"])
+@pytest.mark.parametrize("seed", [1, 2])
+def test_what_the_release_brought_is_not_taken_for_older(shape, pattern, seed):
+    found = judged(LATENCY, *all_days(SINCE_GA[shape], pattern, seed=seed))
+    assert found.onset is None or found.onset >= GA
+    assert "before GA, so" not in found.why
+    assert (found.verdict == "fail") is (shape != "gone on day 4")
+
+
+def test_a_median_of_the_week_does_not_know_what_is_older():
+    """Twice since GA, but for day 6."""
+    past, since = all_days(lambda number: 2.0 if number >= 0 and number != 6 else 1.0)
+    found = row(analysed({GAUGE: past}, {GAUGE: since}), GAUGE, "pre_release_median")
+    assert (found.verdict, found.onset) == ("fail", GA)
 
 
 # When
@@ -458,6 +629,37 @@ def test_a_step_that_went_away_has_ended():
         assert (found.verdict, found.persists) == ("fail", False)
         assert (found.onset, found.ended) == (GA, GA + stop * HOUR)
     assert judged(LATENCY, 100.0, by_hour(1.5, 0, 180)).ended is None  # twelve hours are no end
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_late_step_in_noise_has_its_onset_within_the_hour(seed):
+    found = judged(LATENCY, noisy(seed + 9, 100.0, 7, 0.01), by_hour(1.5, 30, cv=0.01, seed=seed))
+    assert found.verdict == "fail"
+    assert abs(found.onset - (GA + 30 * HOUR)) <= HOUR
+
+
+@pytest.mark.parametrize("cv", [0.0, 0.1])
+def test_errors_in_some_hours_of_every_day_have_not_ended(cv):
+    """From 12 to 14 h 2 in place of .1 %: they come and go, and come again tomorrow."""
+    hours = np.where((np.arange(24) >= 12) & (np.arange(24) < 14), 2.0, 0.1)
+    found = judged(ERRORS, noisy(1, 0.1, 7, cv), hours * noisy(2, 1.0, 8, cv))
+    assert (found.verdict, found.persists, found.ended) == ("fail", True, None)
+    assert found.onset is None or found.onset == GA + 12 * HOUR
+
+
+def test_a_ramp_has_no_onset():
+    found = judged(GAUGE, 100.0, [100 * math.exp(0.05 * number) for number in range(8)])
+    assert (found.verdict, found.trend, found.onset) == ("fail", "increasing", None)
+
+
+def test_a_change_before_which_nothing_was_compared_has_no_onset():
+    """The GA day is maintenance: day 1 is the first that is seen, and the change need not have begun on it."""
+    past, week = before({GAUGE: 100.0}), days(WEEK, {GAUGE: 150.0})
+    window = MaintenanceWindow(start=GA, end=GA + DAY)
+    dark = day(0, {GAUGE: None}, maintenance=(window,), maintenance_seconds=86_400.0)
+    found = row(analyse(dark, week, past), GAUGE)
+    assert (found.verdict, found.real, found.persists, found.onset) == ("fail", True, True, None)
+    assert row(analyse(day(0, {GAUGE: 100.0}), week, past), GAUGE).onset == GA + DAY
 
 
 def test_a_rise_of_errors_has_its_onset_too():

@@ -105,7 +105,8 @@ class TestSections:
     def test_the_verdict_stands_first(self) -> None:
         first = section(busy(), "Executive Summary").strip().splitlines()[0]
         assert first.startswith(
-            "**✕ CRITICAL: fix now.** Fix v1.0.1 now: `p99_latency_ms` rose 40 % (400 → 560 ms) against"
+            "**✕ CRITICAL: fix now.** Keep v1.0.1 and fix it forward, now: `p99_latency_ms` rose 40 % (400 → 560 ms) "
+            "against"
         )
 
     def test_decisions_are_three_at_most_and_urgent(self) -> None:

@@ -98,7 +98,7 @@ class TestStatus:
         ]
         assert report(regression=regression(*rows)).why.startswith(
             "Keep v1.0.1 and fix it forward: avg_cpu_percent rose 20 % (50 → 60 %) against the week before GA "
-            "(interval +15.0 to +25.0 %, median of 7 same-weekday changes, 50 % on day 7, "
+            "(interval +15.0 to +25.0 %, centre of 7 same-weekday changes, 50 % on day 7, "
             "meanwhile request_rate rose 20 % (100 → 120 requests/s)); "
         )
 
@@ -155,7 +155,7 @@ class TestChanges:
         found = report(regression=regression(row("overall_error_rate", 0, 0.25, real=True)))
         assert found.overall_status == "CRITICAL"
         assert found.why.startswith(
-            "Fix v1.0.1 now: overall_error_rate went from 0 % to 0.25 % against the week before GA"
+            "Keep v1.0.1 and fix it forward, now: overall_error_rate went from 0 % to 0.25 % against the week before GA"
         )
         assert "| 0 → 0.25 % | from 0 | large, real, worse |" in to_markdown(found)
 

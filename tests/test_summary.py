@@ -63,6 +63,26 @@ def traffic(requests, errors):
 # One KPI.
 
 
+@pytest.mark.parametrize(
+    ("name", "counts_bad"),
+    [
+        ("overall_error_rate", True),  # errors of all requests
+        ("overall_availability", True),  # the same counts: their rest is the value
+        ("avg_redis_hit_rate", False),  # hits of all lookups
+        ("p99_latency_ms", None),
+        ("avg_cpu_percent", None),
+    ],
+)
+def test_a_ratio_says_whether_its_numerator_counts_bad_events(name, counts_bad):
+    kpi, counted = KPIS[name], {"http_requests": 100.0, "http_errors": 40.0, "redis_hits": 60.0, "redis_lookups": 100.0}
+    found = summarise_kpi(kpi, samples(counted), None)
+    assert found.counts_bad is counts_bad
+    if counts_bad is not None:
+        bad = found.numerator if counts_bad else found.denominator - found.numerator
+        assert bad / found.denominator == pytest.approx(0.4)
+        assert found.value == pytest.approx(40 if name == "overall_error_rate" else 60)
+
+
 def test_a_ratio_keeps_its_counts_and_the_distribution_of_its_hours():
     found = kpi_summary("overall_error_rate", {"http_requests": 1000, "http_errors": [*range(10)] * 2 + [None] * 4})
     assert (found.numerator, found.denominator) == (2 * 45, 24_000)
