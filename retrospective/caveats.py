@@ -22,8 +22,8 @@ _SIZES = (
     f"Sizes: a change of {DRIFT:.0f} to {LARGE:.0f} % is a drift, beyond {LARGE:.0f} % it is large. How large a change "
     "is and whether it is real are two labels. The change is the centre of the days' changes, so it need not be the "
     "quotient of the two values shown, which are median days. Of a share of good events, the share of bad ones is "
-    f"compared. A share that moves by less than {SHARE_FLOOR:g} percentage points, or half of the tightest error budget on the "
-    "same events where that is less, counts as unchanged."
+    f"compared. A share that moves by less than {SHARE_FLOOR:g} percentage points, or half of the tightest error "
+    "budget on the same events where that is less, counts as unchanged."
 )
 ERRORS = frozenset({"errors", "availability"})
 _OBJECTIVES = (

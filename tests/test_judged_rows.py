@@ -496,7 +496,7 @@ def test_days_of_hardly_any_errors_are_made_good_by_none():
 
 
 def test_a_day_of_a_hundred_times_the_errors_is_not_made_good_by_six_of_a_tenth():
-    """2 %; then .2 but for 20 on the last day: (6 · .2 + 20)/7 = 3.03 % of all. Hours and days are sure of the tenth."""
+    """2 %; then .2 but for 20 on the last day: (6 · .2 + 20)/7 = 3.03 % of all. The hours are sure of the tenth."""
     found = judged(ERRORS, noisy(5, 2.0, 7, 0.1), [0.2] * 7 + [20.0])
     assert found.change == pytest.approx(-0.9, abs=0.01)
     assert found.p_adjusted <= FALSE_DISCOVERIES
@@ -559,7 +559,7 @@ def all_days(times, pattern=(1.0,) * 7, cv=0.03, seed=1):
     return list(hours[:7]), list(hours[7:])
 
 
-@pytest.mark.parametrize("shift", [0, 2, 5])
+@pytest.mark.parametrize("shift", [0, 2])
 @pytest.mark.parametrize("pattern", [(1.0,) * 7, WEEKEND], ids=["flat", "weekend"])
 @pytest.mark.parametrize("first", [-1, -2, -3])
 @pytest.mark.parametrize("times", [2.0, 0.5])
