@@ -146,8 +146,9 @@ def since(first, times=2.0, pattern=(1.0,) * 7):
 WEEKEND = (1.0, 1.0, 1.0, 1.0, 1.0, 0.5, 0.5)
 
 
-@pytest.mark.parametrize("pattern", [(1.0,) * 7, WEEKEND])
-@pytest.mark.parametrize("first", [-1, -2, -3])
+@pytest.mark.parametrize(
+    ("first", "pattern"), [(-1, (1.0,) * 7), (-2, (1.0,) * 7), (-3, (1.0,) * 7), (-1, WEEKEND), (-3, WEEKEND)]
+)
 def test_a_change_that_began_before_ga_is_told_so(first, pattern):
     """Of a doubling since day −2, days 5 and 6 are as their partners, which have it; the others double."""
     found = judge_level(*since(first, pattern=pattern))
@@ -165,6 +166,14 @@ def test_a_change_that_went_away_is_not_taken_for_one_from_before():
     """Days 0 to 4 double: as of a doubling since day −2, but day 7 does not, nor is there a jump before GA."""
     factors = [2.0] * 5 + [1.0] * 3
     assert math.isnan(judged(factors).before)
+
+
+@pytest.mark.parametrize("good", [(6,), (4, 5, 6)])
+def test_a_release_that_was_good_for_a_while_is_not_taken_for_one_from_before(good):
+    """Of a doubling at GA that is gone on day 6 alone, the days look like a doubling since day −1; but nothing jumped
+    there. What a fall of the weekend hides, a doubling at its start, is not told either."""
+    assert math.isnan(judged([1.0 if day in good else 2.0 for day in range(8)]).before)
+    assert math.isnan(judge_level(*since(-2, pattern=WEEKEND)).before)
 
 
 def test_fewer_days_need_more():
@@ -328,12 +337,14 @@ def late_naive(days, centre):
 
 def before_naive(daily, days, centre):
     sign, flat = math.copysign(1, centre), [value for day in days for value in day]
-    jumps = {day: sign * (jump_naive(flat, 24 * (day + 7)) - jump_naive(flat, 24 * (day + 14))) for day in range(-6, 1)}
+    jumps = {day: sign * jump_naive(flat, 24 * (day + 7)) for day in range(-6, 8)}
+    usual = middle_naive(list(jumps.values()))
     for m in range(1, 7):
         with_it = [sign * daily[day] for day in (*range(7 - m), 7)]
         without = known([sign * daily[day] for day in range(7 - m, 7)])
         half = middle_naive(with_it) / 2
-        if without and max(without) < half and jumps[-m] >= half and jumps[0] < half:
+        jumped = jumps[-m] - usual >= half / 2 and jumps[-m] - jumps[7 - m] >= half
+        if without and max(without) < half and jumped and jumps[0] - jumps[7] < half:
             return -m
     return NAN
 

@@ -132,18 +132,21 @@ def began_before(hours: Floats, daily: Floats, centre: Floats) -> Floats:
     """The day, −6 to −1, at whose start the change began; NaN where it is not seen to.
 
     Two things must show it. The days since GA: of a change since day −m, days 0 to 6 − m and day 7, whose partners lie
-    before it, have it, and those whose partners have it too have less than half of it. And the jumps, each less that of
-    the same weekday a week later: at the start of day −m at least half of the change, and less at GA.
+    before it, have it, and those whose partners have it too have less than half of it. And the jump at the start of
+    day −m: it is by half of the change more than that of the same weekday a week later, which is not so at GA, and by a
+    quarter more than is usual.
     """
     towards, jumps = (np.sign(centre)[..., np.newaxis] * values for values in (daily, _jumps(hours)))
-    jumps = jumps[..., : AT_GA + 1] - jumps[..., AT_GA + 1 :]
+    jumps = jumps - _median(jumps)[..., np.newaxis]
+    more = jumps[..., : AT_GA + 1] - jumps[..., AT_GA + 1 :]
     found = np.full(centre.shape, np.nan)
     for days_before in range(1, AT_GA + 1):
         has_it = np.append(np.arange(AT_GA + 1) <= AT_GA - days_before, True)  # days 0 to 6, and 7
         half = _median(np.where(has_it, towards, np.nan)) / 2
         without = np.where(has_it, np.nan, towards)
         is_split = (np.nan_to_num(without, nan=-np.inf) < half[..., np.newaxis]).all(-1) & np.isfinite(without).any(-1)
-        has_jumped = (jumps[..., AT_GA - days_before] >= half) & (jumps[..., AT_GA] < half)
+        border = AT_GA - days_before
+        has_jumped = (more[..., border] >= half) & (more[..., AT_GA] < half) & (jumps[..., border] >= half / 2)
         found = np.where(np.isnan(found) & is_split & has_jumped, -days_before, found)
     return found
 
