@@ -306,10 +306,12 @@ def test_what_users_see_and_could_not_be_judged_is_named():
     )
 
 
-def test_changes_below_the_floor_are_named():
+@pytest.mark.parametrize("change", [3.0, None])
+def test_changes_below_the_floor_are_named(change):
+    """One from nothing has no ratio, and is for the worse by its points."""
     errors = row(
-        "overall_error_rate", 3.0, baseline_value=0.0, current_value=0.0497, unit="%", category="errors",
-        below_floor=0.1, real=False, verdict="pass",
+        "overall_error_rate", change, points=0.0497, baseline_value=0.0, current_value=0.0497, unit="%",
+        category="errors", below_floor=0.1, real=False, verdict="pass",
     )  # fmt: skip
     assert advised(errors).why == (
         "Keep the release: 1 of 1 KPIs could be judged against the week before GA, and none got worse beyond "

@@ -128,10 +128,15 @@ def _against(case: Case, action: Action, leading: Sequence[Reason]) -> Iterator[
         yield from (f"{changed(row)} {against(row, case.last)}." for row in losses)
 
 
+def _way(row: Regression) -> float:
+    """A figure with the sign of the change; one from nothing has no ratio, and points."""
+    return row.change if row.change is not None else row.points if row.points is not None else 0.0
+
+
 def _nothing_found(case: Case) -> Iterator[str]:
     """One sentence: how much was judged, what came closest, what moved below the floor, and what is not known."""
     judged = [row for row in case.judgeable if is_judged(row)]
-    below = [row for row in judged if row.below_floor is not None and is_worse_by(row, row.change or 0.0)]
+    below = [row for row in judged if row.below_floor is not None and is_worse_by(row, _way(row))]
     parts = [
         f"{len(judged)} of {len(case.judgeable)} KPIs could be judged against the week before GA, and none got worse"
         + (" beyond the floor" if below else "")
