@@ -7,7 +7,7 @@ from observability.verdicts import SloBurnDown
 from retrospective.changes import DRIFT
 from retrospective.degradations import BUDGET_DAYS
 from retrospective.record import WeekRecord
-from retrospective.wording import listed
+from retrospective.wording import day_list, listed
 
 BUDGET_GONE = 100.0  # per cent of the 30-day budget
 MODERATE_BURN = 0.5
@@ -66,9 +66,20 @@ def burned(week: WeekRecord, slos: list[SloBurnDown]) -> str:
     text = f"{listed([slo.slo_name for slo in slos])} burned the error budget{pace}"
     if share is not None:
         text += f": {format_value(share, '%')} of the 30-day budget is spent"
-    if left is not None and left > 0:
+    last = slowed(week, slos[0])
+    if last is not None:
+        text += f"; on {day_list([last[0]])} it burned only {_times(last[1])} as fast as it lasts"
+    elif left is not None and left > 0:
         text += f", and the rest lasts {format_value(left, 'days')} at this rate"
     return text
+
+
+def slowed(week: WeekRecord, slo: SloBurnDown) -> tuple[int, float] | None:
+    """The last counted day and its burn rate, where the budget would last at that; None where not, or not known."""
+    found = next((one for one in week.objectives if one.name == slo.slo_name), None)
+    rates = {day: rate for day in (found.days if found else ()) if found and (rate := found.burn(day)) is not None}
+    last = max(rates, default=None)
+    return None if last is None or rates[last] > 1 else (last, rates[last])
 
 
 def _times(rate: float) -> str:

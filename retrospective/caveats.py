@@ -11,7 +11,7 @@ from observability.model import LAST_DAY, format_instant
 from observability.report import CostAnalysis
 from observability.verdicts import Regression
 from retrospective.budgets import is_decided
-from retrospective.changes import BASELINES, DRIFT, LARGE, baseline_name, has_values
+from retrospective.changes import BASELINES, DRIFT, LARGE, baseline_name, deciding, has_values
 from retrospective.gaps import MIN_COVERAGE
 from retrospective.reason import Reason
 from retrospective.record import INCIDENTS, TWINS, WeekRecord
@@ -24,6 +24,14 @@ _SIZES = (
     "quotient of the two values shown, which are median days. Of a share of good events, the share of bad ones is "
     f"compared. A share that moves by less than {SHARE_FLOOR:g} percentage points, or half of the tightest error "
     "budget on the same events where that is less, counts as unchanged."
+)
+_INTERVALS = (
+    "Intervals: of a level, the change and a margin that is as wide as ordinary weeks of the KPI differ, so it is no "
+    "confidence interval; of a share of events, that of the test that decided."
+)
+_ADVICE = (
+    "The advice is that of regression_summary.json, or a heavier one where alerts, gaps in the data or days that were "
+    "worse ask for it; then the summary says so."
 )
 ERRORS = frozenset({"errors", "availability"})
 _OBJECTIVES = (
@@ -195,15 +203,16 @@ def checked(week: WeekRecord) -> dict[str, str]:
     looked, rows = _looked_at(week), [row for row in week.rows if has_values(row)]
     compared = count(len({row.metric_name for row in rows}), "KPI")
     against = listed([baseline_name(name) for name in dict.fromkeys(row.baseline for row in rows)])
+    decided = listed([baseline_name(name) for name in dict.fromkeys(row.baseline for row in deciding(rows))])
     nothing = "Not assessed: no KPI could be compared with a baseline."
     no_days = "Not assessed: there is no complete daily summary."
     return {
         "successes": f"Nothing is known to have held, of {looked}." if looked else "Not assessed: no KPI has a value.",
         "degradations": f"None was found on the GA day and {count(len(week.days), 'day')} after it, in {looked}. A KPI "
-        f"counts as degraded when it is more than {LARGE:.0f} % worse than on the GA day."
+        f"counts as degraded when it is more than {LARGE:.0f} % worse than {_degraded_against(week)}."
         if looked and week.days
         else no_days,
-        "unexpected_drifts": f"No drift of {DRIFT:.0f} to {LARGE:.0f} % was found in {compared} against {against}."
+        "unexpected_drifts": f"No drift of {DRIFT:.0f} to {LARGE:.0f} % was found in {compared} against {decided}."
         if rows
         else nothing,
         "regressions": f"No change beyond {DRIFT:.0f} % was found in {compared} against {against}."
@@ -212,6 +221,12 @@ def checked(week: WeekRecord) -> dict[str, str]:
         "anomalies": _scored(week),
         "slo_burn_downs": "Not assessed: the summaries hold no counted events of an objective.",
     }
+
+
+def _degraded_against(week: WeekRecord) -> str:
+    if not week.has_before:
+        return "on the GA day"
+    return "on the same weekday before GA, or than on the GA day where the traffic changed"
 
 
 def _looked_at(week: WeekRecord) -> str:
@@ -236,8 +251,16 @@ def _scored(week: WeekRecord) -> str:
 
 def method(week: WeekRecord, judgement: Judgement) -> tuple[str, ...]:
     """How the report came to what it says, one sentence per matter."""
-    lines = [_rests_on(judgement.reasons), *_baseline_lines(week)]
-    lines += [_SIZES, _OBJECTIVES, _INCIDENTS, *_maintenance(week), _detector(week), *_twins(week)]
+    advised = week.advised is not None
+    lines = [_rests_on(judgement.reasons), *([_ADVICE] if advised else []), *_baseline_lines(week), _SIZES]
+    lines += [
+        *([_INTERVALS] if any(row.interval for row in week.rows) else []),
+        _OBJECTIVES,
+        _INCIDENTS,
+        *_maintenance(week),
+        _detector(week),
+        *_twins(week),
+    ]
     if week.ga.source is not None:
         source = week.ga.source
         lines.append(f"Source: {source.prometheus}, one sample every {source.step_s} s.")

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable
 
 from observability.definitions import Direction
 from observability.units import format_value
-from observability.verdicts import Regression
+from observability.verdicts import Interval, Regression
 from retrospective.record import FLAT_KPIS, TWINS, family, unit_of
 from retrospective.wording import both, listed, moved, signed
 
@@ -15,10 +15,16 @@ from retrospective.wording import both, listed, moved, signed
 DRIFT, INVESTIGATE, LARGE = 10.0, 15.0, 30.0
 
 BASELINES = {"week_before": "the week before GA", "ga_day": "the GA day"}
+_OTHERS = {
+    "previous_day": "the day before",
+    "pre_release_median": "the pre-release median",
+    "good_day": "the pinned good day",
+}
+FROM_0 = "a rise from 0"
 
 
 def baseline_name(baseline: str) -> str:
-    return BASELINES.get(baseline, baseline.replace("_", " "))
+    return (BASELINES | _OTHERS).get(baseline, baseline.replace("_", " "))
 
 
 def deciding(rows: Iterable[Regression]) -> list[Regression]:
@@ -80,7 +86,7 @@ def is_worse(row: Regression) -> bool:
 
 
 def agrees(before: float | None, after: float | None, change: float | None, of_bad_share: bool) -> bool:
-    """Whether the two medians move the way of the change, which is the median of the paired days' changes.
+    """Whether the two medians move the way of the change, which is the centre of the paired days' changes.
 
     They need not: then the pair beside the change would only confuse.
     """
@@ -99,14 +105,25 @@ def change_text(row: Regression) -> str:
     """The change as a table shows it, with what it is a change of where that is not the value."""
     change = change_percent(row)
     if change is None:
-        return "from 0" if row.threshold_exceeded else "?"
+        return FROM_0 if row.threshold_exceeded else "?"
     return f"{signed(change)}{' (bad share)' if row.of_bad_share else ''}"
 
 
 def interval_text(row: Regression) -> str:
-    """The interval of the change, ``+12.0 to +19.5 %``; an end that is open stands as ``?``."""
-    ends = ["?" if end is None else f"{100 * end:+.1f}" for end in row.interval or ()]
-    return f"{' to '.join(ends)} %" if ends else ""
+    """The interval of the change, ``+12.0 to +19.5 %``. Where it is open, as of a rise from 0, that in percentage
+    points says more: ``+0.02 to +0.1 percentage points``."""
+    low, high = (None if end is None else 100 * end for end in row.interval or (None, None))
+    if row.points_interval is not None and row.interval is not None and None in row.interval:
+        return ends_text(row.points_interval, "percentage points", ".3g")
+    return ends_text((low, high), "%", ".1f")
+
+
+def ends_text(ends: Interval, unit: str, digits: str) -> str:
+    """``+12.0 to +19.5 %``, ``+12.0 % or more``, ``up to +19.5 %``; nothing where both ends are open."""
+    low, high = (None if end is None else f"{end:+{digits}}" for end in ends)
+    if low is None:
+        return "" if high is None else f"up to {high} {unit}"
+    return f"{low} {unit} or more" if high is None else f"{low} to {high} {unit}"
 
 
 def label(row: Regression) -> str:

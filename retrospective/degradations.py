@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from observability.artifacts import SEVERITIES, Severity
+from observability.artifacts import SEVERITIES, DaySummary, Severity
 from observability.definitions import Direction
-from observability.model import LAST_DAY
+from observability.model import DAYS_BEFORE as WEEK_DAYS
+from observability.model import FIRST_DAY, LAST_DAY
 from observability.report import Degradation
 from observability.units import format_value
 from retrospective.changes import LARGE
@@ -115,7 +116,7 @@ def _budget_impact(slo: ObjectiveWeek, days: Sequence[int]) -> str:
 
 
 def _worse(week: WeekRecord) -> list[Run]:
-    """KPIs that were more than 30 % worse than on the GA day. Those of one family on the same days are one run."""
+    """KPIs that were more than 30 % worse than before GA. Those of one family on the same days are one run."""
     together: dict[tuple[str, tuple[int, ...]], dict[str, dict[int, float]]] = {}
     for kpi in week.kpis:
         if kpi == INCIDENTS or week.is_twin(kpi):
@@ -128,14 +129,28 @@ def _worse(week: WeekRecord) -> list[Run]:
 
 
 def _changes(week: WeekRecord, kpi: str) -> dict[int, float]:
-    """Day → how much worse than on the GA day, in per cent; negative is better. Two-sided KPIs have no worse."""
-    about, values = week.about(kpi), week.values(kpi)
-    ga = values.pop(0, None)
-    if ga is None or about.direction is Direction.TWO_SIDED:
+    """Day → how much worse than its partner, in per cent; negative is better. Two-sided KPIs have no worse."""
+    about, values, partners = week.about(kpi), week.values(kpi), _partners(week, kpi)
+    if about.direction is Direction.TWO_SIDED:
         return {}
     sign = -1.0 if about.direction is Direction.HIGHER_IS_BETTER and not about.is_ratio else 1.0
-    changes = {day: change_of(about, ga, value) for day, value in values.items() if week.compares_with_ga(kpi, day)}
+    changes = {
+        day: change_of(about, before, values[day])
+        for day, partner in partners.items()
+        if day in values and (before := week.value(partner, kpi)) is not None and week.compares(kpi, partner, day)
+    }
     return {day: sign * change for day, change in changes.items() if change is not None}
+
+
+def _partners(week: WeekRecord, kpi: str) -> dict[int, DaySummary]:
+    """Day → the one that it is held against: the same weekday before GA. The GA day is part of the release; it stands
+    in where there is no week before, or where the traffic or another obstacle keeps it from being compared."""
+    row = next((row for row in week.rows if row.metric_name == kpi and row.baseline == "week_before"), None)
+    adjusted = row is not None and (row.basis not in {None, "as measured"} or row.obstacle is not None)
+    weekdays = {day.day_number % WEEK_DAYS: day for day in week.past if week.value(day, kpi) is not None}
+    if not weekdays or adjusted:
+        return dict.fromkeys(range(FIRST_DAY, LAST_DAY + 1), week.ga)
+    return {day: weekdays[day % WEEK_DAYS] for day in range(LAST_DAY + 1) if day % WEEK_DAYS in weekdays}
 
 
 def _worse_run(week: WeekRecord, name: str, days: tuple[int, ...], kpis: Mapping[str, Mapping[int, float]]) -> Run:
@@ -146,6 +161,8 @@ def _worse_run(week: WeekRecord, name: str, days: tuple[int, ...], kpis: Mapping
     outcome = _outcome(
         days, lambda day: None if day not in states else not states[day], lambda day: week.shown(kpi, day)
     )
+    partner = _partners(week, kpi)[worst]
+    against = "on the GA day" if partner is week.ga else "on the same weekday before GA"
     likewise = [f"{other} ({_more(max(kpis[other].values()))})" for other in others]
     return Run(
         name,
@@ -154,10 +171,10 @@ def _worse_run(week: WeekRecord, name: str, days: tuple[int, ...], kpis: Mapping
             day_occurred=days[0],
             category=week.about(kpi).category,
             description=f"{kpi}: {week.shown(kpi, worst)} on {day_list([worst])} against "
-            f"{week.shown(kpi, 0)} on the GA day ({_more(changes[worst])}{_worst_of(days)})"
-            + (f", likewise {listed(likewise, 3)}" if likewise else ""),
+            f"{format_value(week.value(partner, kpi), week.about(kpi).unit)} {against} "
+            f"({_more(changes[worst])}{_worst_of(days)})" + (f", likewise {listed(likewise, 3)}" if likewise else ""),
             severity="high" if changes[worst] > 100.0 else "medium",
-            impact=f"More than {LARGE:.0f} % worse than on the GA day for {count(len(days), 'day')}",
+            impact=f"More than {LARGE:.0f} % worse than {against} for {count(len(days), 'day')}",
             resolution_status=outcome[0],
             resolution_details=outcome[1],
             metric_name=kpi,

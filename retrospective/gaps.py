@@ -43,7 +43,9 @@ def too_little(week: WeekRecord) -> Iterator[Reason]:
         )
     if week.slos and not any(is_decided(slo) for slo in week.slos):
         yield not_assessable(
-            f"none of the {count(len(week.slos), 'objective')} could be assessed",
+            "the one objective could not be assessed"
+            if len(week.slos) == 1
+            else f"none of the {len(week.slos)} objectives could be assessed",
             "Give the objectives' KPIs the events that they count",
             "slo_burn_down.json: the verdict of one objective is pass or fail",
         )

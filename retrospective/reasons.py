@@ -8,10 +8,10 @@ from dataclasses import replace
 
 from observability.artifacts import Severity
 from observability.definitions import Direction
-from observability.model import LAST_DAY
+from observability.model import LAST_DAY, format_instant
 from observability.units import format_value
-from observability.verdicts import Regression
-from retrospective.budgets import BUDGET_GONE, burn_rate, burned, is_decided, month_share, same_budget
+from observability.verdicts import Regression, SloBurnDown
+from retrospective.budgets import BUDGET_GONE, burn_rate, burned, is_decided, month_share, same_budget, slowed
 from retrospective.changes import (
     DRIFT,
     INVESTIGATE,
@@ -63,9 +63,16 @@ def _budgets(week: WeekRecord) -> Iterator[Reason]:
             priority="P0" if gone else "P1",
             family=family(week.about(slos[0].kpi or name).category, slos[0].kpi or name),
             evidence=burned(week, slos),
-            action=f"Bring the burn rate of {listed([slo.slo_name for slo in slos])} to 1 or below",
+            action=_of_budget(week, slos),
             done_when=f"slo_burn_down.json of the next week: burn_rate of {name} is at most 1",
         )
+
+
+def _of_budget(week: WeekRecord, slos: list[SloBurnDown]) -> str:
+    names = listed([slo.slo_name for slo in slos])
+    if slowed(week, slos[0]) is None:
+        return f"Bring the burn rate of {names} to 1 or below"
+    return f"Find out what burned the error budget of {names}, so that it does not come back"
 
 
 def _regressions(week: WeekRecord) -> Iterator[Reason]:
@@ -80,16 +87,32 @@ def _regressions(week: WeekRecord) -> Iterator[Reason]:
         severe = len(large) > 0
         lasting = any(one.persists is not False for one in large)
         back = lasting and advised is not None and advised.should_rollback is True
-        advice: Advice = "roll back" if back else "fix now" if severe else "fix forward"
+        older, over = _is_older(week, row), all(one.ended is not None for one in rows)
+        now = severe and not over
+        advice: Advice = "watch" if older else "roll back" if back else "fix now" if now else "fix forward"
         yield Reason(
-            status="CRITICAL" if severe else "NEEDS ATTENTION",
+            status="STABLE" if older else "CRITICAL" if back or now else "NEEDS ATTENTION",
             advice=advice,
-            priority="P0" if severe else "P1",
+            priority="P2" if older else "P0" if back or now else "P1",
             family=_family(row),
             evidence=_certain(week, rows),
-            action=f"{'Roll back, then fix' if back else 'Fix'} what made {row.metric_name} worse",
+            action=_to_do(row, back=back and not older, older=older, over=over),
             done_when=_back_in_range(row),
         )
+
+
+def _is_older(week: WeekRecord, row: Regression) -> bool:
+    """Whether the change began before GA: then it did not come with the release."""
+    return row.onset is not None and row.onset < week.calendar.ga
+
+
+def _to_do(row: Regression, *, back: bool, older: bool, over: bool) -> str:
+    name = row.metric_name
+    if back:
+        return f"Roll back, then fix what made {name} worse"
+    if older:
+        return f"Find out what made {name} worse before GA"
+    return f"Find out what made {name} worse, so that it does not come back" if over else f"Fix what made {name} worse"
 
 
 def _certain(week: WeekRecord, rows: list[Regression]) -> str:
@@ -105,8 +128,18 @@ def _certain(week: WeekRecord, rows: list[Regression]) -> str:
     last = week.values(row.metric_name).get(LAST_DAY)
     if last is not None:
         details.append(f"{week.shown(row.metric_name, LAST_DAY)} on day {LAST_DAY}")
-    details += _load(week, row)
+    details += [*_course(week, row), *_load(week, row)]
     return f"{_against(rows)} ({', '.join(details)})" if details else _against(rows)
+
+
+def _course(week: WeekRecord, row: Regression) -> Iterator[str]:
+    """Whether it came with the release, and whether it is still there."""
+    if row.onset is not None and _is_older(week, row):
+        yield f"began at {format_instant(row.onset)}, before GA: a rollback would not cure it"
+    if row.ended is not None:
+        yield f"ended at {format_instant(row.ended)}"
+    elif row.persists is False:
+        yield "not there on each of the last two days"
 
 
 def _against(rows: list[Regression]) -> str:
@@ -163,7 +196,9 @@ def _untested(week: WeekRecord) -> Iterator[Reason]:
             done_when=_back_in_range(rows[0]),
         )
     advised = week.regression.rollback_recommendation if week.regression else None
-    if advised is not None and advised.should_rollback is True and not any(row.real for row in deciding(week.rows)):
+    if advised is None or week.advised is not None:
+        return  # newer summaries say what a rollback rests on
+    if advised.should_rollback is True and not any(row.real for row in deciding(week.rows)):
         yield not_assessable(
             f"the regression summary advises a rollback ({advised.reason.rstrip('.')}), with no change that was tested",
             "Decide on the rollback that the regression summary advises",

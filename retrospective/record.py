@@ -15,7 +15,7 @@ from observability.errors import ConfigError
 from observability.events import AnomalyEvents
 from observability.model import FIRST_DAY, LAST_DAY, Calendar
 from observability.units import format_value
-from observability.verdicts import HealthReport, Regression, RegressionSummary, SloBurnDown
+from observability.verdicts import Advice, HealthReport, Regression, RegressionSummary, SloBurnDown
 from retrospective.objectives import ObjectiveWeek, counted, from_burn_down
 
 MIN_KPI_COVERAGE = 0.5  # a KPI of which less was seen on a day has no value for that day
@@ -152,6 +152,11 @@ class WeekRecord:
         return self.regression.rows if self.regression is not None else ()
 
     @property
+    def advised(self) -> Advice | None:
+        """What the regression analysis advises; None in older files."""
+        return self.regression.advice if self.regression is not None else None
+
+    @property
     def calendar(self) -> Calendar:
         """The release's days, as the GA summary's window has them; 24 h from its timestamp in files without one."""
         window = self.ga.window
@@ -208,14 +213,17 @@ class WeekRecord:
         return any(one.day_number == day and kpi in one.kpis and one.kpis[kpi].at_least for one in self.all_days)
 
     def compares_with_ga(self, kpi: str, day: int) -> bool:
-        """Whether the day's value and the GA day's are of one kind: of the same hours, and for quantiles of the same
-        buckets and not beyond them on the GA day."""
-        (compared,) = (one for one in self.days if one.day_number == day)
-        first, found = self.ga.kpis.get(kpi), compared.kpis.get(kpi)
+        return self.compares(kpi, self.ga, day)
+
+    def compares(self, kpi: str, before: DaySummary, day: int) -> bool:
+        """Whether both days' values are of one kind: of the same hours, and for quantiles of the same buckets and not
+        beyond them on the earlier day."""
+        (compared,) = (one for one in self.all_days if one.day_number == day)
+        first, found = before.kpis.get(kpi), compared.kpis.get(kpi)
         if first is None or found is None:
             return True
-        judged = is_mostly_judged(self.ga) and is_mostly_judged(compared)
-        if not judged or not has_same_hours(self.ga, compared, kpi):
+        judged = is_mostly_judged(before) and is_mostly_judged(compared)
+        if not judged or not has_same_hours(before, compared, kpi):
             return False
         changed = (
             first.buckets is not None and found.buckets is not None and first.buckets.keys() != found.buckets.keys()

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from observability.model import format_instant
 from observability.units import format_duration, format_value
 from observability.verdicts import Advice, CostReport, Regression, RegressionSummary, Waiting
-from retrospective.changes import change_text, deciding, interval_text, label, pair_text
+from retrospective.changes import change_text, deciding, ends_text, interval_text, label, pair_text
 from retrospective.markdown import code, prose, table
 from retrospective.tables import share
 from retrospective.wording import count, sentence
@@ -181,9 +181,11 @@ def _label(row: Regression) -> str:
 def _change(row: Regression) -> str:
     if row.baseline_value is None or row.current_value is None:
         return NONE
-    parts = [f"{change_text(row)}{_bracketed(interval_text(row))}"]
+    told_in_points = row.points is not None and row.interval is not None and None in row.interval
+    parts = [f"{change_text(row)}{'' if told_in_points else _bracketed(interval_text(row))}"]
     if row.points is not None:
-        parts.append(f"{_points(row.points)} pp{_bracketed(_points_interval(row))}")
+        interval = ends_text(row.points_interval or (None, None), "pp", ".3g")
+        parts.append(f"{row.points:+.3g} pp{_bracketed(interval)}")
     if row.basis not in {None, "as measured"}:
         parts.append(str(row.basis))
     return prose(", ".join(parts))
@@ -191,14 +193,6 @@ def _change(row: Regression) -> str:
 
 def _bracketed(text: str) -> str:
     return f" ({text})" if text else ""
-
-
-def _points(points: float | None) -> str:
-    return "?" if points is None else f"{points:+.3g}"
-
-
-def _points_interval(row: Regression) -> str:
-    return " to ".join(map(_points, row.points_interval or ()))
 
 
 def _hours(row: Regression) -> str:

@@ -2,7 +2,7 @@
 
 | status | when | advice |
 |---|---|---|
-| CRITICAL | a severe real regression, a budget gone, a critical incident unresolved | roll back, or fix now |
+| CRITICAL | a severe real regression not over, a budget gone, a critical incident unresolved | roll back, or fix now |
 | NEEDS ATTENTION | a real regression, an SLO that ends before its window, a high incident | fix forward |
 | NEEDS ATTENTION | too little data to say | not assessable |
 | STABLE | only drifts, degradations of single days, or something to watch | watch, or keep |
@@ -48,6 +48,12 @@ _STATUS_OF: dict[Advice, Status | None] = {
     "watch": "STABLE",
     "keep": None,
 }
+_TO_DO: dict[Advice, str] = {
+    "roll back": "Roll back, then fix it",
+    "fix forward": "Fix it forward",
+    "not assessable": "Make the release assessable",
+    "watch": "Watch it",
+}
 _DECISIONS: dict[Advice, str] = {
     "roll back": "Roll {0} back",
     "fix now": "Keep {0} and fix it forward, now",
@@ -74,7 +80,7 @@ def judge(week: WeekRecord) -> Judgement:
     reasons = tuple(
         sorted(
             _with_advice(week, reasons_against(week)),
-            key=lambda r: (STATUSES.index(r.status), r.family != DAYS, _ADVICE.index(r.advice), r.priority),
+            key=lambda r: _order(r, week.advised is not None),
         )
     )
     status: Status = reasons[0].status if reasons else "EXCELLENT"
@@ -82,15 +88,24 @@ def judge(week: WeekRecord) -> Judgement:
     return Judgement(status, advice, _why(week, status, advice, reasons), reasons)
 
 
+def _order(reason: Reason, advised: bool) -> tuple[int, int, bool, int, str]:
+    """Beside an advice of the regression summary the missing days come after what is heavier: they unsay nothing."""
+    weight = _WEIGHTS[reason.advice] if advised else 0
+    status, advice = STATUSES.index(reason.status), _ADVICE.index(reason.advice)
+    return status, weight, reason.family != DAYS, advice, reason.priority
+
+
 def _with_advice(week: WeekRecord, reasons: list[Reason]) -> list[Reason]:
     """One decision: where the regression summary has an advice, what it judged weighs no more than that, and at least
     that is said. Incidents and missing days, of which it knows less, may weigh more."""
-    advised = week.regression.advice if week.regression is not None else None
+    advised = week.advised
     if advised is None:
         return reasons
     weight, status = _WEIGHTS[advised.action], _STATUS_OF[advised.action]
+    recommended = week.regression.rollback_recommendation if week.regression is not None else None
+    priority: Priority = next((p for p in _PRIORITIES if recommended is not None and recommended.priority == p), "P2")
     told = [
-        replace(reason, advice=advised.action, status=status)
+        replace(reason, advice=advised.action, status=status, priority=max(reason.priority, priority))
         if reason.is_of_summary and status is not None and _WEIGHTS[reason.advice] < weight
         else reason
         for reason in reasons
@@ -98,17 +113,14 @@ def _with_advice(week: WeekRecord, reasons: list[Reason]) -> list[Reason]:
     ]
     if status is None or any(_WEIGHTS[reason.advice] <= weight for reason in told):
         return told
-    recommended = week.regression.rollback_recommendation if week.regression is not None else None
-    priority: Priority = next((p for p in _PRIORITIES if recommended is not None and recommended.priority == p), "P2")
     evidence = (advised.reasons[0] if advised.reasons else advised.why).rstrip(".")
-    action = {"roll back": "Roll back", "fix forward": "Fix", "watch": "Watch", "not assessable": "Find out"}
     said = Reason(
         status=status,
         advice=advised.action,
         priority=priority,
         family="advice",
         evidence=evidence,
-        action=f"{action[advised.action]} what regression_summary.json says",
+        action=_TO_DO[advised.action],
         done_when="regression_summary.json, made again, no longer says it",
     )
     return [*told, said]
@@ -118,14 +130,26 @@ def _why(week: WeekRecord, status: Status, advice: Advice, reasons: tuple[Reason
     """Decision, magnitude, absolute values, against what, how sure, and what it means."""
     decision = _DECISIONS[advice].format(week.ga.release or "the release")
     parts = [reasons[0].evidence] if reasons else [*_nothing_found(week)]
-    if status == "CRITICAL":
-        parts.append(_waiting(week))
+    parts += [*_heavier(week, advice), *_missing(reasons)]
+    if status == "CRITICAL" or advice in {"roll back", "fix forward"}:
+        parts += [*_waiting(week, status)]
     parts += [*_budgets_kept(week)]
     if week.coverage is not None and advice != "not assessable":
         parts.append(f"coverage {format_value(100 * week.coverage, '%')}")
     if len(reasons) > 1:
         parts.append(f"{count(len(reasons) - 1, 'further reason')} under Recommendations")
     return sentence(f"{decision}: {'; '.join(parts)}")
+
+
+def _heavier(week: WeekRecord, advice: Advice) -> Iterator[str]:
+    """That the regression summary alone would ask for less."""
+    if week.advised is not None and _WEIGHTS[advice] < _WEIGHTS[week.advised.action]:
+        yield f"without that, the advice of the regression summary is: {week.advised.action}"
+
+
+def _missing(reasons: tuple[Reason, ...]) -> Iterator[str]:
+    """Missing days bear on whatever is heavier."""
+    yield from (reason.evidence for reason in reasons[1:] if reason.family == DAYS)
 
 
 def _nothing_found(week: WeekRecord) -> Iterator[str]:
@@ -167,13 +191,22 @@ def _all_of(number: int, of: int) -> str:
     return {1: "the one objective", 2: "both objectives"}.get(of, f"all {of} objectives")
 
 
-def _waiting(week: WeekRecord) -> str:
-    """What an hour of waiting costs at the last day's burn rate. At a rate of 1 the budget lasts 30 · 24 hours."""
-    advised = week.regression.advice if week.regression is not None else None
-    if advised is not None and advised.waiting:
-        most = advised.waiting[0]
+def _waiting(week: WeekRecord, status: Status) -> Iterator[str]:
+    """What an hour of waiting costs: the regression summary's figure, of what burns faster than it lasts or is a
+    reason; in older files for CRITICAL alone."""
+    if week.advised is None:
+        if status == "CRITICAL":
+            yield _waiting_of_older(week)
+        return
+    failed = {slo.slo_name for slo in week.slos if is_decided(slo) and (burn_rate(slo) or 0.0) > 1}
+    most = next((one for one in week.advised.waiting if one.burn_rate > 1 or one.slo_name in failed), None)
+    if most is not None:
         cost = format_value(most.budget_percent_per_hour, "%")
-        return f"at day {most.day}'s rate an hour of waiting costs {cost} of the 30-day {most.slo_name} budget"
+        yield f"at day {most.day}'s rate an hour of waiting costs {cost} of the 30-day {most.slo_name} budget"
+
+
+def _waiting_of_older(week: WeekRecord) -> str:
+    """At the last day's burn rate. At a rate of 1 the budget lasts 30 · 24 hours."""
     rates = {slo.name: rate for slo in week.objectives if (rate := slo.burn(LAST_DAY)) is not None}
     if not rates:
         return f"what waiting costs is not known, because no events were counted on day {LAST_DAY}"

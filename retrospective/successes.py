@@ -11,10 +11,10 @@ from observability.model import LAST_DAY
 from observability.report import Success
 from observability.units import format_value
 from observability.verdicts import Regression
-from retrospective.changes import DRIFT, change_text, deciding, described, has_values, is_worse, size
+from retrospective.changes import BASELINES, DRIFT, change_text, deciding, described, has_values, is_worse, size
 from retrospective.degradations import degradations
 from retrospective.objectives import ObjectiveWeek
-from retrospective.record import INCIDENTS, WeekRecord, change_of, family
+from retrospective.record import INCIDENTS, WeekRecord, change_of, family, percent_change
 from retrospective.wording import day_list, signed
 
 
@@ -111,17 +111,36 @@ def _held(week: WeekRecord) -> Iterator[Success]:
 
 
 def _within_baselines(week: WeekRecord, kpi: str) -> tuple[str, str] | None:
-    rows = {row.baseline: row for row in week.rows if row.metric_name == kpi}
-    both_rows = [rows.get("week_before"), rows.get("ga_day")]
-    changes = [change_text(row) if row is not None and _held_by(row) else None for row in both_rows]
-    if changes[0] is None or changes[1] is None:
+    rows = _both_rows(week, kpi)
+    if len(rows) < 2 or not all(map(_held_by, rows)):
         return None
-    return "the week before GA and of the GA day", f"{changes[0]} and {changes[1]}"
+    names = [f"{BASELINES[row.baseline]}{_basis(row)}" for row in rows]
+    return " and of ".join(names), " and ".join(map(change_text, rows))
+
+
+def _both_rows(week: WeekRecord, kpi: str) -> list[Regression]:
+    """Against the week before GA, and against the GA day."""
+    rows = {row.baseline: row for row in week.rows if row.metric_name == kpi}
+    return [rows[baseline] for baseline in ("week_before", "ga_day") if baseline in rows]
 
 
 def _held_by(row: Regression) -> bool:
-    """Within 10 %, and nothing kept it from being judged. What moved below a floor did move."""
-    return has_values(row) and size(row) <= DRIFT and row.below_floor is None and row.obstacle is None
+    """Within 10 %, and nothing kept it from being judged. What moved below a floor did move, and so did a bill that is
+    higher because the traffic is."""
+    within = has_values(row) and size(row) <= DRIFT and row.below_floor is None and row.obstacle is None
+    return within and not (row.category == "cost" and _plain_change(row) > DRIFT)
+
+
+def _plain_change(row: Regression) -> float:
+    """Of the values as they are, in per cent."""
+    if row.baseline_value is None or row.current_value is None or row.baseline_value <= 0:
+        return 0.0
+    return percent_change(row.baseline_value, row.current_value)
+
+
+def _basis(row: Regression) -> str:
+    """How it was compared where not as measured: a CPU that held per request may have doubled."""
+    return "" if row.basis in {None, "as measured"} else f" {row.basis}"
 
 
 def _within_ga_day(week: WeekRecord, kpi: str) -> tuple[str, str] | None:

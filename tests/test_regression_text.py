@@ -146,7 +146,7 @@ def test_shares_say_their_points_and_open_ends() -> None:
         **{**FULL, "points": 0.081, "points_interval": (0.02, None), "interval": (0.5, None)},
     )
     text = to_text(quiet().model_copy(update={"regressions": (row,)}))
-    assert "+400.0 % (+50.0 to ? %), +0.081 pp (+0.02 to ?)" in text
+    assert "+400.0 %, +0.081 pp (+0.02 pp or more)" in text
 
 
 def test_what_was_judged_at_like_load_says_so() -> None:
@@ -200,7 +200,7 @@ def test_the_matrix_has_a_column_per_baseline_and_a_mark_per_verdict() -> None:
         "| KPI | `week_before` | `ga_day` | `previous_day` | `v1` |",
         "| --- | ---: | ---: | ---: | ---: |",
         "| `p99_latency_ms` | +16.0 % ✕ | +0.4 % ✓ | · | -10.0 % ? |",
-        "| `avg_cpu_percent` | from 0 ? | – | – | – |",
+        "| `avg_cpu_percent` | a rise from 0 ? | – | – | – |",
         "",
         "✕ fail, ✓ pass, ? inconclusive, · no data",
     ]

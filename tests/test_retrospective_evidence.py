@@ -201,7 +201,7 @@ class TestChangedBuckets:
         first = {P99: kpi(P99, 400, buckets={"0.5": 1, "+Inf": 1})}
         for bounds, number in (({"0.5": 1, "+Inf": 1}, 1), ({"1.0": 1, "+Inf": 1}, 0)):
             later = days({3: {P99: kpi(P99, 800, buckets=bounds)}})
-            assert len(report(ga=day(0, first), days=later).degradations) == number
+            assert len(report(before=None, ga=day(0, first), days=later).degradations) == number
 
     def test_what_kept_a_change_from_being_judged_is_said(self) -> None:
         found = report(regression=regression(row(P99, 400, 900, real=None, obstacle="the histogram's buckets changed")))

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from observability.artifacts import PreReleaseSummary
 from observability.report import Degradation, Retrospective
 from observability.verdicts import ComplianceDay, SloBurnDown
 from retrospective.drifts import trend
@@ -215,12 +216,30 @@ class TestDegradationAnalyzer:
         assert [d.description[:29] for d in found] == ["Error Rate and Availability: "]
 
     def test_a_kpi_more_than_30_per_cent_worse_than_on_the_ga_day(self) -> None:
-        found = degraded(days=days({3: {"p99_latency_ms": 600}, 4: {"p99_latency_ms": 520}}))
+        found = degraded(before=None, days=days({3: {"p99_latency_ms": 600}, 4: {"p99_latency_ms": 520}}))
         assert [d.description for d in found] == [
             "p99_latency_ms: 600 ms on day 3 against 400 ms on the GA day (50 % worse)"
         ]
         assert found[0].severity == "medium"
         assert degraded(days=days({3: {"p99_latency_ms": 801}}))[0].severity == "high"
+
+    def test_the_week_before_ga_is_held_against_by_weekday(self) -> None:
+        """A defect that came with the release is in the GA day too. Day −4 is the weekday of day 3."""
+        slow = {"p99_latency_ms": 600}
+        (found,) = degraded(ga=day(0, slow), days=days(dict.fromkeys(range(1, 8), slow)))
+        assert (found.day_occurred, found.resolution_status) == (0, "ongoing")
+        assert found.description == (
+            "p99_latency_ms: 600 ms on the GA day against 400 ms on the same weekday before GA "
+            "(50 % worse, the worst of the GA day and days 1–7)"
+        )
+        past = PreReleaseSummary(days=[day(n, slow if n == -4 else None) for n in range(-7, 0)])
+        assert degraded(before=past, days=days({3: slow})) == ()
+
+    @pytest.mark.parametrize("fields", [{"basis": "at like load"}, {"obstacle": "the traffic changed"}])
+    def test_more_traffic_is_no_degradation(self, fields: dict[str, Any]) -> None:
+        busy = {"avg_cpu_percent": 80}
+        rows = regression(row("avg_cpu_percent", 50, 80, change=0.0, **fields))
+        assert degraded(ga=day(0, busy), days=days(dict.fromkeys(range(1, 8), busy)), regression=rows) == ()
 
     @pytest.mark.parametrize(
         ("metric", "ga_value", "value"),
@@ -233,10 +252,11 @@ class TestDegradationAnalyzer:
         ],
     )
     def test_no_degradation(self, metric: str, ga_value: float | None, value: float) -> None:
-        assert degraded(ga=day(0, {metric: ga_value}), days=days({3: {metric: value}})) == ()
+        assert degraded(before=None, ga=day(0, {metric: ga_value}), days=days({3: {metric: value}})) == ()
 
     def test_errors_from_none_are_a_degradation(self) -> None:
-        found = degraded(ga=day(0, {"overall_error_rate": 0.0}), days=days({3: {"overall_error_rate": 0.25}}))
+        none = {"overall_error_rate": 0.0}
+        found = degraded(before=None, ga=day(0, none), days=days({3: {"overall_error_rate": 0.25}}))
         assert found[0].description == "overall_error_rate: 0.25 % on day 3 against 0 % on the GA day (from 0)"
 
     def test_where_higher_is_better_a_fall_is_worse(self) -> None:
@@ -259,7 +279,7 @@ class TestDegradationAnalyzer:
     def test_kpis_of_one_family_on_the_same_days_are_one_run(self) -> None:
         slow = {3: {"p99_latency_ms": 800, "p50_latency_ms": 150}}
         fast = {n: {"p50_latency_ms": 100} for n in (1, 2, 4, 5, 6, 7)}
-        found = degraded(ga=day(0, {"p50_latency_ms": 100}), days=days(slow | fast))
+        found = degraded(before=None, ga=day(0, {"p50_latency_ms": 100}), days=days(slow | fast))
         assert len(found) == 1
         assert found[0].description == (
             "p99_latency_ms: 800 ms on day 3 against 400 ms on the GA day (100 % worse), "

@@ -116,7 +116,7 @@ class TestStatus:
         assert "at day 7's rate an hour of waiting costs 0.5 % of the 30-day Availability budget" in found.why
 
     def test_a_budget_is_compared_with_the_week_before(self) -> None:
-        found = report(slos=[burn_down(1_600, 800_000)])
+        found = report(slos=[burn_down(1_600, 800_000)], days=slo_days({7: slo(200)}))
         assert found.why.startswith(
             "Keep v1.0.1 and fix it forward: Availability burned the error budget 2 times as fast as it lasts "
             "(0.2 times in the week before GA): 53.3 % of the 30-day budget is spent, "
@@ -157,7 +157,7 @@ class TestChanges:
         assert found.why.startswith(
             "Keep v1.0.1 and fix it forward, now: overall_error_rate went from 0 % to 0.25 % against the week before GA"
         )
-        assert "| 0 → 0.25 % | from 0 | large, real, worse |" in to_markdown(found)
+        assert "| 0 → 0.25 % | a rise from 0 | large, real, worse |" in to_markdown(found)
 
     def test_a_row_without_a_partner_day_has_no_change(self) -> None:
         alone = row("p99_latency_ms", 400, 500, change=None, days=0, threshold_exceeded=False, real=None)
