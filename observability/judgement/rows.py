@@ -25,7 +25,7 @@ def row_of(found: Comparison, tested: Tested, service: str) -> Regression:
     kpi, change = found.kpi, found.change
     obstacle = _obstacle(found, tested)
     real, verdict, why = _judge(found, tested, obstacle)
-    trend, slope = course(found)
+    trend, slope = course(found) if found.baseline.role != "informs" else ("unknown", None)
     began, ended = _when(found, tested) if real else (None, None)
     return Regression(
         metric_name=found.name,
